@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* Compiler spellings. Owns nothing; the only place, with base/limits.h, that asks who compiles. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HAK_EXPORT __attribute__((visibility("default")))
+#define HAK_HOT __attribute__((hot, aligned(64)))
+#define HAK_COLD __attribute__((cold, noinline))
+#define HAK_NOINLINE __attribute__((noinline))
+#define HAK_INLINE static inline __attribute__((always_inline))
+#define HAK_MAY_ALIAS __attribute__((may_alias))
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Keeps the compiler from moving memory accesses across; costs no instruction. */
+#define compiler_barrier() __asm__ __volatile__("" ::: "memory")
+
+#define CACHE_LINE 64

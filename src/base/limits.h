@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Every constant of the allocator, with its unit and reason. The tiny build (HAKMEM_TINY) shrinks
+ * the limits so that tests reach each rare path within a few operations.
+ */
+
+#include "base/compiler.h"
+
+#ifdef HAKMEM_TINY
+#define LIMIT(normal, tiny) (tiny)
+enum { BUILD_TINY = 1 };
+#else
+#define LIMIT(normal, tiny) (normal)
+enum { BUILD_TINY = 0 };
+#endif
+
+/* A granule is the unit of the pointer map; 64 KiB is also the largest page size of Linux/aarch64. */
+#define GRANULE_SHIFT 16
+#define GRANULE_BYTES ((size_t)1 << GRANULE_SHIFT)
+
+enum {
+    SUPER_GRANULES = 32,          /* 2 MiB: one huge page */
+    SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX */
+    SLAB_MID_GRANULES = 8,        /* 512 KiB: 8 blocks of 64 KiB */
+    SMALL_BYTES_MAX = 2048,
+    SLAB_BLOCKS_MAX = 4096,       /* 64 KiB of 16-byte blocks */
+    SLAB_WORDS = SLAB_BLOCKS_MAX / 64,
+
+    HEAP_COUNT_MAX = LIMIT(65536, 6),  /* heaps with an id; further threads share one under a lock */
+    PARCEL_SLOTS = LIMIT(62, 3),       /* 62 pointers and two words are eight cache lines */
+    OUTBOX_COUNT = LIMIT(16, 2),       /* destinations that collect at once, per heap */
+    PARCEL_BYTES_MAX = LIMIT(256 << 10, 4096), /* memory one unfinished parcel may hold back */
+    PARCELS_SPARE_MAX = LIMIT(8, 1),
+
+    CARVE_BYTES = 4096,           /* fresh memory touched per refill: one page */
+    BATCH_FIRST = LIMIT(16, 1),
+    BATCH_MAX = LIMIT(128, 3),
+    BATCH_BYTES_MAX = 16 << 10,
+    CACHE_BLOCKS_MIN = LIMIT(32, 2),
+    CACHE_BYTES_MIN = LIMIT(256 << 10, 512), /* per class; about an eighth of a core's L2 */
+    CACHE_SHARE_SHIFT = 3,        /* plus an eighth of the class's slabs, so that it scales with the heap */
+    SENTINEL_EVERY = LIMIT(4, 2), /* one slab in so many reports its frees */
+    PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */
+    PUBLISH_PARTIALS_MIN = LIMIT(8, 1), /* partial slabs a class keeps before it offers one */
+
+    GROWTH_BYTES_MIN = 1024,      /* blocks that grow twice beyond this get head-room */
+    GROWTH_HISTORY = 4,           /* blocks under growth remembered per thread */
+    HEADROOM_GRANULES_MIN = 32,
+    MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */
+
+    DECAY_MS = LIMIT(1000, 1),    /* age at which freed runs go back to the system */
+    DECAY_TICK_MS = LIMIT(50, 0),
+};
+
+/* Address space: asked for first, and the least that is worth having. */
+#define ARENA_BYTES_MAX LIMIT((size_t)1 << 40, (size_t)1 << 34)
+#define ARENA_BYTES_MIN ((size_t)16 << 20)
+#define COMMIT_BYTES LIMIT((size_t)32 << 20, (size_t)2 << 20)
+#define PARCEL_AREA_BYTES LIMIT((size_t)256 << 20, (size_t)32 << 10)

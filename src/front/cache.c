@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "front/cache.h"
+
+#include "slab/adopt.h"
+#include "slab/remote.h"
+
+HAK_INLINE void push(struct heap *h, unsigned size_class, void *p)
+{
+    *(void **)p = h->front.list[size_class];
+    compiler_barrier(); /* a fork between the two stores must not see a list with a loose end */
+    h->front.list[size_class] = p;
+}
+
+static void *pop(struct heap *h, unsigned size_class)
+{
+    void *p = h->front.list[size_class];
+    if (p != NULL) {
+        h->front.list[size_class] = *(void **)p;
+    }
+    return p;
+}
+
+/* ---- flush ---- */
+
+static void send_home(struct heap *h, void *p)
+{
+    uint32_t word = map_word_of(p);
+    if (likely(WORD_OWNER(word) == h->id)) {
+        heap_put(h, word & CODE_CLASS_MASK, p);
+    } else { /* its slab was published since */
+        remote_send(h, p, word);
+    }
+}
+
+static void send_chain_home(struct heap *h, void *p)
+{
+    while (p != NULL) {
+        void *next = *(void **)p;
+        send_home(h, p);
+        p = next;
+    }
+}
+
+/* Walks to the block at position n (from 1), or returns NULL if the list is shorter. */
+static void *list_at(const struct heap *h, unsigned size_class, uint32_t n)
+{
+    void *p = h->front.list[size_class];
+    while (p != NULL && --n != 0) {
+        p = *(void **)p;
+    }
+    return p;
+}
+
+/* Keeps the `keep` hottest blocks; the cold tail goes home. */
+static void flush(struct heap *h, unsigned size_class, uint32_t keep)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    void *last = list_at(h, size_class, keep);
+    if (last != NULL) {
+        void *tail = *(void **)last;
+        *(void **)last = NULL;
+        send_chain_home(h, tail);
+    }
+    cs->list_estimate = keep;
+    cs->refills_since_flush = 0;
+    u64_add_single_writer(&cs->flushes, 1);
+}
+
+/* The estimate says that the list is too long. Walk and see. */
+HAK_NOINLINE static void check_length(struct heap *h, unsigned size_class)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    uint32_t limit = cs->list_limit;
+    if (list_at(h, size_class, limit - limit / 4) == NULL) {
+        cs->list_estimate = limit / 2; /* shorter than 3/4: ask again after another half */
+        return;
+    }
+    cs->batch = (uint16_t)(cs->batch / 2 != 0 ? cs->batch / 2 : 1);
+    cs->mode = MODE_DRAINING;
+    heap_close_slabs(h, size_class);
+    flush(h, size_class, limit / 2 != 0 ? limit / 2 : 1);
+}
+
+static void push_counted(struct heap *h, unsigned size_class, void *p, unsigned weight)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    push(h, size_class, p);
+    cs->list_estimate += weight;
+    if (unlikely(cs->list_estimate > cs->list_limit)) {
+        check_length(h, size_class);
+    }
+}
+
+/* ---- free ---- */
+
+void cache_free_own(struct heap *h, void *p, uint32_t word)
+{
+    unsigned c = word & CODE_CLASS_MASK;
+    if (h->classes[c].mode == MODE_DRAINING) {
+        heap_put(h, c, p);
+    } else if (word & CODE_SENTINEL) {
+        push_counted(h, c, p, SENTINEL_EVERY);
+    } else {
+        heap_open_slab(h, c, p);
+        push(h, c, p);
+    }
+}
+
+void cache_free(struct heap *h, void *p, uint32_t word)
+{
+    if (WORD_OWNER(word) == h->id) {
+        cache_free_own(h, p, word);
+    } else {
+        remote_send(h, p, word);
+    }
+}
+
+/* ---- mail ---- */
+
+static void unpack(struct heap *h, void *p)
+{
+    uint32_t word = map_word_of(p);
+    unsigned c = word & CODE_CLASS_MASK;
+    if (unlikely(WORD_OWNER(word) != h->id)) { /* the slab moved on while this was under way */
+        remote_send(h, p, word);
+    } else if (h->classes[c].mode == MODE_DRAINING) {
+        heap_put(h, c, p);
+    } else {
+        push_counted(h, c, p, 1);
+    }
+}
+
+void cache_drain_mail(struct heap *h)
+{
+    for (struct parcel *p = remote_take(h), *next; p != NULL; p = next) {
+        next = p->next;
+        for (unsigned i = 0; i < p->count; i++) {
+            unpack(h, p->slots[i]);
+        }
+        u64_add_single_writer(&h->remote_received, p->count);
+        remote_recycle(h, p);
+    }
+    for (void *p = remote_take_strays(h), *next; p != NULL; p = next) {
+        next = *(void **)p;
+        unpack(h, p);
+    }
+}
+
+/* ---- refill ---- */
+
+/* Slow start: twice the batch after two refills without a flush between. */
+static unsigned next_batch(struct size_class_state *cs)
+{
+    unsigned batch = cs->batch;
+    if (++cs->refills_since_flush >= 2) {
+        cs->refills_since_flush = 0;
+        unsigned doubled = batch * 2;
+        cs->batch = (uint16_t)(doubled < cs->batch_max ? doubled : cs->batch_max);
+    }
+    return batch;
+}
+
+/* A class with many nearly free slabs offers one to the other heaps: few blocks of ours are left
+ * in it, so few frees become remote. */
+static void offer_slab(struct heap *h, struct size_class_state *cs)
+{
+    uint32_t g = cs->partial;
+    if (cs->partial_count <= PUBLISH_PARTIALS_MIN || heap_is_alone()) {
+        return;
+    }
+    for (int i = 0; g != 0 && i < PARTIAL_SEARCH_MAX; i++, g = slabs[g].next) {
+        if (slabs[g].free_count >= slabs[g].capacity - slabs[g].capacity / 4) {
+            adopt_publish(h, g);
+            return;
+        }
+    }
+}
+
+void *cache_refill(struct heap *h, unsigned size_class)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    if (unlikely(remote_has_mail(h))) {
+        cache_drain_mail(h);
+        void *p = pop(h, size_class);
+        if (p != NULL) {
+            return p;
+        }
+    }
+    if (cs->list_limit != 0) {
+        cs->mode = MODE_CACHED;
+    }
+    offer_slab(h, cs);
+    struct chain chain = heap_take(h, size_class, next_batch(cs));
+    if (chain.head == NULL) {
+        return NULL;
+    }
+    u64_add_single_writer(&cs->refills, 1);
+    void *rest = h->front.list[size_class]; /* not empty only when the fast path was denied */
+    *(void **)chain.last = rest;
+    cs->list_estimate = rest == NULL ? chain.count : cs->list_estimate + chain.count;
+    h->front.list[size_class] = *(void **)chain.head;
+    return chain.head;
+}
+
+/* ---- giving up ---- */
+
+void cache_flush_all(struct heap *h)
+{
+    cache_drain_mail(h);
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        void *p = h->front.list[c];
+        h->front.list[c] = NULL;
+        send_chain_home(h, p);
+        h->classes[c].list_estimate = 0;
+    }
+    remote_publish_all(h);
+}
+
+static void publish_partials(struct heap *h, struct size_class_state *cs)
+{
+    uint32_t g = cs->partial;
+    while (g != 0) {
+        uint32_t next = slabs[g].next;
+        if (slabs[g].free_count >= slabs[g].capacity / 4) {
+            adopt_publish(h, g);
+        }
+        g = next;
+    }
+}
+
+void cache_give_up(struct heap *h)
+{
+    cache_flush_all(h);
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        heap_release_current(h, c);
+        publish_partials(h, &h->classes[c]);
+    }
+}

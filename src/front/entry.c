@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#include "front/entry.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "front/cache.h"
+#include "large/large.h"
+#include "os/os.h"
+#include "os/report.h"
+#include "run/config.h"
+#include "run/init.h"
+#include "slab/adopt.h"
+#include "slab/remote.h"
+
+#define SIZE_LIMIT ((size_t)PTRDIFF_MAX)
+enum { REPORT_EVERY_MS = 10000 };
+
+/* A slow path is bracketed by these, so that a forked child knows which heaps are whole. */
+static void enter(struct heap *h)
+{
+    u32_store_relaxed(&h->busy, 1); /* relaxed: read after fork only, in the same memory image */
+    compiler_barrier();
+}
+
+static void leave(struct heap *h)
+{
+    compiler_barrier();
+    u32_store_relaxed(&h->busy, 0); /* relaxed: as above */
+}
+
+bool entry_forced_slow(void)
+{
+    static atomic_u32 counter;
+    uint32_t n = (uint32_t)setting_get(SETTING_test_force_slow);
+    return n != 0 && u32_add_relaxed(&counter, 1) % n == 0; /* relaxed: a test's dice */
+}
+
+/* ---- memory is out ---- */
+
+/* One line per burst. */
+static void report_out_of_memory(size_t size)
+{
+    static atomic_u32 last_ms;
+    uint32_t now = os_now_ms() | 1;
+    uint32_t last = u32_load_relaxed(&last_ms); /* relaxed: two threads may both report */
+    if (last != 0 && now - last < REPORT_EVERY_MS) {
+        return;
+    }
+    u32_store_relaxed(&last_ms, now);
+    struct report r;
+    report_begin(&r);
+    report_text(&r, "out of memory (ENOMEM): ");
+    report_number(&r, size);
+    report_text(&r, " bytes asked for; resident ");
+    report_number(&r, os_resident_bytes() >> 10);
+    report_text(&r, " KiB, committed ");
+    report_number(&r, map_committed_bytes() >> 10);
+    report_text(&r, " KiB of ");
+    report_number(&r, map.granules << GRANULE_SHIFT >> 10);
+    report_text(&r, " KiB, superslabs ");
+    report_number(&r, super_count());
+    report_text(&r, ", large blocks ");
+    report_number(&r, large_count());
+    report_end(&r);
+}
+
+/* Called after a first failure; whatever caches hold goes back where a second try finds it. */
+HAK_COLD static bool reclaim(void)
+{
+    entry_purge();
+    return init_once();
+}
+
+HAK_COLD static void *out_of_memory(size_t size)
+{
+    if (size <= SIZE_LIMIT) {
+        report_out_of_memory(size);
+    }
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* ---- malloc ---- */
+
+static void *refill_try(struct front *f, unsigned size_class)
+{
+    struct heap *h = thread_heap(f);
+    if (unlikely(h == NULL)) {
+        return init_once() ? adopt_malloc(size_class) : NULL;
+    }
+    enter(h);
+    void *p = cache_refill(h, size_class);
+    leave(h);
+    return p;
+}
+
+HAK_NOINLINE void *entry_refill(struct front *f, unsigned size_class)
+{
+    void *p = refill_try(f, size_class);
+    if (unlikely(p == NULL) && reclaim()) {
+        p = refill_try(f, size_class);
+    }
+    return likely(p != NULL) ? p : out_of_memory(class_bytes[size_class]);
+}
+
+static void *large_try(size_t size, size_t alignment, bool zero)
+{
+    void *p = large_alloc(size, alignment, zero);
+    if (unlikely(p == NULL) && reclaim()) {
+        p = large_alloc(size, alignment, zero);
+    }
+    return likely(p != NULL) ? p : out_of_memory(size);
+}
+
+HAK_NOINLINE void *entry_malloc_slow(size_t size)
+{
+    if (size == 0) {
+        return entry_malloc(1);
+    }
+    if (unlikely(size > SIZE_LIMIT) || unlikely(!init_once())) {
+        return out_of_memory(size);
+    }
+    return large_try(size, 1, false);
+}
+
+void *entry_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (!entry_multiply(count, size, &bytes)) {
+        return out_of_memory(SIZE_MAX);
+    }
+    if (bytes > CLASS_BYTES_MAX) {
+        bool can = bytes <= SIZE_LIMIT && init_once();
+        return can ? large_try(bytes, 1, true) : out_of_memory(bytes);
+    }
+    void *p = entry_malloc(bytes);
+    return p != NULL ? memset(p, 0, bytes) : NULL;
+}
+
+bool entry_multiply(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+/* ---- free ---- */
+
+static bool is_slab_word(uint32_t word)
+{
+    return (word & 0xff) < CODE_LARGE && WORD_OWNER(word) != 0;
+}
+
+HAK_NOINLINE void entry_free_slow(struct front *f, void *p, uint32_t word)
+{
+    if (!is_slab_word(word)) {
+        large_check_pointer(p, "free");
+        large_free(p);
+        return;
+    }
+    struct heap *h = thread_heap(f);
+    if (unlikely(h == NULL)) {
+        remote_send_single(p, word);
+        return;
+    }
+    enter(h);
+    cache_free(h, p, word);
+    leave(h);
+}
+
+/* ---- sizes ---- */
+
+static size_t usable_size(const void *p, const char *caller)
+{
+    uint32_t word = map_word_of(p);
+    if (likely(is_slab_word(word))) {
+        return class_bytes[word & CODE_CLASS_MASK];
+    }
+    if (map_index(p) >= map.granules) {
+        return 0; /* not ours */
+    }
+    large_check_pointer(p, caller);
+    return large_usable(p);
+}
+
+size_t entry_usable_size(const void *p)
+{
+    return usable_size(p, "malloc_usable_size");
+}
+
+size_t entry_good_size(size_t size)
+{
+    if (size <= CLASS_BYTES_MAX) {
+        return class_bytes[class_of_size(size != 0 ? size : 1)];
+    }
+    size_t page = os_page_bytes();
+    return size > SIZE_LIMIT ? size : (size + page - 1) & ~(page - 1);
+}
+
+/* ---- realloc ---- */
+
+static bool was_growing(const struct heap *h, const void *p)
+{
+    for (unsigned i = 0; i < GROWTH_HISTORY; i++) {
+        if (h->growing[i] == p) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A block that grows for the second time will go on growing: give it a run with head-room. */
+static void *grow_alloc(void *old, size_t size)
+{
+    struct heap *h = thread_heap_if_any();
+    if (h == NULL) {
+        return entry_malloc(size);
+    }
+    void *p = NULL;
+    if (size >= GROWTH_BYTES_MIN && was_growing(h, old)) {
+        p = large_alloc_growing(size);
+    }
+    if (p == NULL) {
+        p = entry_malloc(size);
+        h->growing[h->growing_next++ % GROWTH_HISTORY] = p;
+    }
+    return p;
+}
+
+static void *realloc_by_copy(void *p, size_t old, size_t size)
+{
+    void *q = size > old ? grow_alloc(p, size) : entry_malloc(size);
+    if (q != NULL) {
+        memcpy(q, p, size < old ? size : old);
+        entry_free(p);
+    }
+    return q;
+}
+
+static void *realloc_large(void *p, size_t size)
+{
+    large_check_pointer(p, "realloc");
+    if (large_resize(p, size)) {
+        return p;
+    }
+    size_t old = large_usable(p);
+    if (size < old) {
+        void *q = realloc_by_copy(p, old, size);
+        return q != NULL ? q : p; /* the block is large enough as it is */
+    }
+    void *q = large_move(p, size);
+    if (q == NULL && reclaim()) {
+        q = large_move(p, size);
+    }
+    return q != NULL ? q : out_of_memory(size);
+}
+
+void *entry_realloc(void *p, size_t size)
+{
+    if (p == NULL) {
+        return entry_malloc(size);
+    }
+    if (size == 0) {
+        entry_free(p);
+        return NULL;
+    }
+    uint32_t word = map_word_of(p);
+    if (unlikely(size > SIZE_LIMIT || map_index(p) >= map.granules)) {
+        return out_of_memory(SIZE_MAX); /* too large, or a block that is not ours: left as it is */
+    }
+    if (!is_slab_word(word)) {
+        return realloc_large(p, size);
+    }
+    size_t old = class_bytes[word & CODE_CLASS_MASK];
+    if (size <= old && (size > old / 2 || old <= CACHE_LINE)) {
+        return p;
+    }
+    void *q = realloc_by_copy(p, old, size);
+    return q == NULL && size <= old ? p : q;
+}
+
+/* ---- aligned ---- */
+
+static void *aligned_slow(size_t alignment, size_t size)
+{
+    if (size > SIZE_LIMIT || alignment > SIZE_LIMIT - size || !init_once()) {
+        return out_of_memory(SIZE_MAX);
+    }
+    return large_try(size != 0 ? size : 1, alignment, false);
+}
+
+void *entry_aligned(size_t alignment, size_t size)
+{
+    if (size > CLASS_BYTES_MAX || alignment > CLASS_BYTES_MAX) {
+        return aligned_slow(alignment, size);
+    }
+    unsigned c = class_of_aligned(size != 0 ? size : 1, alignment);
+    return entry_malloc(class_bytes[c]);
+}
+
+void *entry_aligned_no_errno(size_t alignment, size_t size)
+{
+    int saved = errno;
+    void *p = entry_aligned(alignment, size);
+    errno = saved;
+    return p;
+}
+
+/* ---- purge, check ---- */
+
+/* Heaps of threads that are gone hold memory too: look after each that is in the pool. */
+static void purge_pooled(void)
+{
+    uint32_t n = heap_pooled_count();
+    for (uint32_t i = 0; i < n; i++) {
+        struct heap *h = heap_take_pooled(i);
+        if (h == NULL) {
+            break;
+        }
+        cache_give_up(h);
+        super_purge(&h->supers);
+        heap_pool(h); /* to the front: the next one is one further in */
+    }
+}
+
+bool entry_purge(void)
+{
+    if (!init_once()) {
+        return false;
+    }
+    struct heap *h = thread_heap_if_any();
+    if (h != NULL) {
+        enter(h);
+        cache_flush_all(h);
+        for (unsigned c = 0; c < CLASS_COUNT; c++) {
+            heap_release_current(h, c);
+        }
+        leave(h);
+        super_purge(&h->supers);
+    }
+    purge_pooled();
+    adopt_purge();
+    size_t before = run_measure().dirty_granules;
+    run_purge_all();
+    return before > run_measure().dirty_granules;
+}
+
+bool entry_check(void)
+{
+    bool sound = run_check();
+    for (uint32_t id = HEAP_SHARED_ID; id <= heap_count(); id++) {
+        sound = sound && heap_check(&heaps[id]);
+    }
+    return sound;
+}

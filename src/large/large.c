@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "large/large.h"
+
+#include <string.h>
+
+#include "base/sizeclass.h"
+#include "os/os.h"
+#include "os/report.h"
+
+enum {
+    MOVED_MAX = 8192, /* each moved block may split two mappings of the 65530 that a process has */
+    HEADROOM_FACTOR = 8,
+    HEADROOM_FROM_BYTES = 8 << 10,
+};
+#define HEADROOM_BYTES_MAX ((size_t)1 << 30)
+
+static atomic_u64 live_count, live_bytes;
+static atomic_u32 moved_count;
+
+static size_t granules_of(size_t bytes)
+{
+    return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;
+}
+
+static size_t page_up(size_t bytes)
+{
+    size_t page = os_page_bytes();
+    return (bytes + page - 1) & ~(page - 1);
+}
+
+static void set_bytes(struct run *r, size_t bytes)
+{
+    u64_add_relaxed(&live_bytes, bytes - r->bytes); /* relaxed: statistics */
+    r->bytes = bytes;
+    r->touched = bytes > r->touched ? bytes : r->touched;
+}
+
+static void *large_alloc_run(size_t bytes, size_t len, size_t align)
+{
+    uint32_t g = run_alloc(len, align);
+    if (g == RUN_NONE) {
+        return NULL;
+    }
+    struct run *r = &runs[g];
+    r->bytes = r->touched = 0;
+    r->moved = false;
+    set_bytes(r, bytes);
+    u64_add_relaxed(&live_count, 1); /* relaxed: statistics */
+    map_set_word(g, CODE_LARGE);
+    return map_address(g);
+}
+
+void *large_alloc(size_t size, size_t alignment, bool zero)
+{
+    size_t bytes = page_up(size);
+    size_t align = granules_of(alignment);
+    void *p = large_alloc_run(bytes, granules_of(bytes), align != 0 ? align : 1);
+    if (p != NULL && zero) {
+        run_clear((uint32_t)map_index(p), size);
+    }
+    return p;
+}
+
+/* Untouched head-room costs address space only; where that is limited, there is none. */
+static size_t with_headroom(size_t bytes)
+{
+    if (map_is_thrifty() || bytes < HEADROOM_FROM_BYTES) {
+        return granules_of(bytes);
+    }
+    bool huge = bytes > HEADROOM_BYTES_MAX / (HEADROOM_FACTOR - 1);
+    return granules_of(bytes + (huge ? HEADROOM_BYTES_MAX : bytes * (HEADROOM_FACTOR - 1)));
+}
+
+void *large_alloc_growing(size_t size)
+{
+    size_t bytes = page_up(size);
+    void *p = large_alloc_run(bytes, with_headroom(bytes), 1);
+    return p != NULL ? p : large_alloc_run(bytes, granules_of(bytes), 1);
+}
+
+void large_check_pointer(const void *p, const char *caller)
+{
+    size_t g = map_index(p);
+    uint32_t word = map_word(g);
+    if (likely(word == CODE_LARGE && map_address(g) == p)) {
+        return;
+    }
+    bool freed = word == CODE_FREED && map_address(g) == p;
+    report_fail(caller, freed ? "double free of" : "invalid pointer", p);
+}
+
+/* Pages that were moved in keep their mappings apart from their neighbours': start afresh. */
+static void renew(uint32_t g, struct run *r)
+{
+    size_t len = r->len;
+    if (os_renew(map_address(g), len << GRANULE_SHIFT)) {
+        run_mark_clean(g, len);
+        r->touched = 0;
+    }
+    u32_add_relaxed(&moved_count, UINT32_MAX); /* relaxed: a bound, minus one */
+}
+
+void large_free(void *p)
+{
+    uint32_t g = (uint32_t)map_index(p);
+    struct run *r = &runs[g];
+    map_set_word(g, CODE_FREED);
+    u64_add_relaxed(&live_bytes, -r->bytes); /* relaxed: statistics */
+    u64_add_relaxed(&live_count, -(uint64_t)1);
+    if (r->moved) {
+        renew(g, r);
+    }
+    run_mark_dirty(g, granules_of(r->touched));
+    run_free(g);
+}
+
+size_t large_usable(const void *p)
+{
+    return runs[map_index(p)].bytes;
+}
+
+static bool extend(uint32_t g, size_t bytes)
+{
+    size_t need = granules_of(bytes);
+    if (need <= runs[g].len) {
+        return true;
+    }
+    size_t generous = with_headroom(bytes / 4); /* twice the size */
+    return (generous > need && run_extend(g, generous)) || run_extend(g, need);
+}
+
+/* Gives the end back if it is worth it: at least half of the run. */
+static void shrink(uint32_t g, size_t bytes)
+{
+    struct run *r = &runs[g];
+    size_t need = granules_of(bytes);
+    if (need <= r->len / 2) {
+        size_t written = granules_of(r->touched);
+        run_mark_dirty(g, written);
+        run_shrink(g, need);
+        r->touched = bytes;
+    }
+}
+
+bool large_resize(void *p, size_t size)
+{
+    uint32_t g = (uint32_t)map_index(p);
+    struct run *r = &runs[g];
+    size_t bytes = page_up(size);
+    if (bytes < r->bytes / 2) {
+        if (size <= CLASS_BYTES_MAX) {
+            return false; /* a block of a class holds less memory */
+        }
+        if (!r->moved) {
+            shrink(g, bytes);
+        }
+    } else if (!extend(g, bytes)) {
+        return false;
+    }
+    set_bytes(r, bytes);
+    return true;
+}
+
+static bool move_pages(uint32_t from, uint32_t to)
+{
+    size_t bytes = runs[from].bytes;
+    if (bytes < MOVE_BYTES_MIN || u32_load_relaxed(&moved_count) >= MOVED_MAX) {
+        return false; /* relaxed: a bound */
+    }
+    if (!os_move_pages(map_address(from), map_address(to), bytes)) {
+        return false;
+    }
+    u32_add_relaxed(&moved_count, 1); /* relaxed: a bound */
+    runs[to].moved = true;
+    if (runs[from].touched == bytes) { /* nothing was written beyond: it reads as zero now */
+        runs[from].touched = 0;
+        run_mark_clean(from, granules_of(bytes));
+    }
+    return true;
+}
+
+void *large_move(void *p, size_t size)
+{
+    void *q = large_alloc_growing(size);
+    if (q == NULL) {
+        return NULL;
+    }
+    uint32_t from = (uint32_t)map_index(p);
+    uint32_t to = (uint32_t)map_index(q);
+    if (!move_pages(from, to)) {
+        memcpy(q, p, runs[from].bytes < size ? runs[from].bytes : size);
+    }
+    large_free(p);
+    return q;
+}
+
+size_t large_count(void)
+{
+    return u64_load_relaxed(&live_count); /* relaxed: statistics */
+}
+
+size_t large_bytes(void)
+{
+    return u64_load_relaxed(&live_bytes); /* relaxed: statistics */
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * operator new and delete for C++, by their mangled names (Itanium ABI, size_t = unsigned long), so
+ * that no libstdc++ is needed. C cannot throw: on failure the new-handler runs, if there is one,
+ * then libstdc++'s or libc++'s __throw_bad_alloc, if it is there. Compiled with -fexceptions, so
+ * that what these throw may pass. Sizes and alignments given to delete are not needed.
+ */
+#include <stdlib.h>
+
+#include "front/entry.h"
+#include "os/report.h"
+
+typedef void (*new_handler)(void);
+__attribute__((weak)) new_handler _ZSt15get_new_handlerv(void);
+__attribute__((weak)) void _ZSt17__throw_bad_allocv(void);
+
+/* One try has failed. True: the handler ran, try again. A handler that throws passes through. */
+HAK_COLD static bool run_new_handler(void)
+{
+    new_handler handler = _ZSt15get_new_handlerv != NULL ? _ZSt15get_new_handlerv() : NULL;
+    if (handler != NULL) {
+        handler();
+        return true;
+    }
+    return false;
+}
+
+HAK_COLD static void throw_bad_alloc(void)
+{
+    if (_ZSt17__throw_bad_allocv != NULL) {
+        _ZSt17__throw_bad_allocv();
+    }
+    report_fail("operator new", "out of memory and no std::bad_alloc to throw, block", NULL);
+}
+
+HAK_COLD static void *new_slow(size_t alignment, size_t size)
+{
+    while (run_new_handler()) {
+        void *p = entry_aligned(alignment, size);
+        if (p != NULL) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+HAK_INLINE void *new_plain(size_t size)
+{
+    void *p = entry_malloc(size);
+    if (unlikely(p == NULL) && (p = new_slow(1, size)) == NULL) {
+        throw_bad_alloc();
+    }
+    return p;
+}
+
+HAK_INLINE void *new_aligned(size_t size, size_t alignment)
+{
+    void *p = entry_aligned(alignment, size);
+    if (unlikely(p == NULL) && (p = new_slow(alignment, size)) == NULL) {
+        throw_bad_alloc();
+    }
+    return p;
+}
+
+/* The nothrow forms run the handler too; one that throws ends the program by std::terminate, as
+ * the nothrow forms of the C++ library do when they are noexcept. */
+HAK_INLINE void *new_nothrow(size_t size)
+{
+    void *p = entry_malloc(size);
+    return likely(p != NULL) ? p : new_slow(1, size);
+}
+
+HAK_INLINE void *new_aligned_nothrow(size_t size, size_t alignment)
+{
+    void *p = entry_aligned(alignment, size);
+    return likely(p != NULL) ? p : new_slow(alignment, size);
+}
+
+void *_Znwm(size_t size);
+void *_Znam(size_t size);
+void *_ZnwmRKSt9nothrow_t(size_t size, const void *tag);
+void *_ZnamRKSt9nothrow_t(size_t size, const void *tag);
+void *_ZnwmSt11align_val_t(size_t size, size_t alignment);
+void *_ZnamSt11align_val_t(size_t size, size_t alignment);
+void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag);
+void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag);
+void _ZdlPv(void *p);
+void _ZdaPv(void *p);
+void _ZdlPvm(void *p, size_t size);
+void _ZdlPvRKSt9nothrow_t(void *p, const void *tag);
+void _ZdlPvSt11align_val_t(void *p, size_t alignment);
+void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t alignment);
+void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag);
+void _ZdaPvm(void *p, size_t size);
+void _ZdaPvRKSt9nothrow_t(void *p, const void *tag);
+void _ZdaPvSt11align_val_t(void *p, size_t alignment);
+void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t alignment);
+void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag);
+
+HAK_EXPORT HAK_HOT void *_Znwm(size_t size)
+{
+    return new_plain(size);
+}
+
+HAK_EXPORT void *_Znam(size_t size)
+{
+    return new_plain(size);
+}
+
+HAK_EXPORT void *_ZnwmRKSt9nothrow_t(size_t size, const void *tag)
+{
+    (void)tag;
+    return new_nothrow(size);
+}
+
+HAK_EXPORT void *_ZnamRKSt9nothrow_t(size_t size, const void *tag)
+{
+    (void)tag;
+    return new_nothrow(size);
+}
+
+HAK_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t alignment)
+{
+    return new_aligned(size, alignment);
+}
+
+HAK_EXPORT void *_ZnamSt11align_val_t(size_t size, size_t alignment)
+{
+    return new_aligned(size, alignment);
+}
+
+HAK_EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag)
+{
+    (void)tag;
+    return new_aligned_nothrow(size, alignment);
+}
+
+HAK_EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag)
+{
+    (void)tag;
+    return new_aligned_nothrow(size, alignment);
+}
+
+HAK_EXPORT HAK_HOT void _ZdlPv(void *p)
+{
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdaPv(void *p)
+{
+    entry_free(p);
+}
+
+HAK_EXPORT HAK_HOT void _ZdlPvm(void *p, size_t size)
+{
+    (void)size;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdlPvRKSt9nothrow_t(void *p, const void *tag)
+{
+    (void)tag;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdlPvSt11align_val_t(void *p, size_t alignment)
+{
+    (void)alignment;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t alignment)
+{
+    (void)size;
+    (void)alignment;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag)
+{
+    (void)alignment;
+    (void)tag;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdaPvm(void *p, size_t size)
+{
+    (void)size;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdaPvRKSt9nothrow_t(void *p, const void *tag)
+{
+    (void)tag;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdaPvSt11align_val_t(void *p, size_t alignment)
+{
+    (void)alignment;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t alignment)
+{
+    (void)size;
+    (void)alignment;
+    entry_free(p);
+}
+
+HAK_EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag)
+{
+    (void)alignment;
+    (void)tag;
+    entry_free(p);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "map/map.h"
+
+#include "os/os.h"
+
+struct map map __attribute__((visibility("hidden")));
+
+#define SUPER_BYTES ((size_t)SUPER_GRANULES << GRANULE_SHIFT)
+#define PAGE_MAX GRANULE_BYTES /* areas start at multiples of the largest system page */
+
+static struct {
+    struct map_area *const *areas;
+    size_t area_count;
+    size_t reserved_end;  /* granules; all of them unless address space is limited */
+    size_t committed_end; /* granules */
+    bool thrifty;         /* commit no more than is asked for */
+} layout;
+
+static size_t round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+static size_t area_bytes(const struct map_area *a, size_t granules)
+{
+    size_t count = a->granules_each ? granules / a->granules_each : a->count;
+    return round_up(count * a->element_bytes, PAGE_MAX);
+}
+
+static size_t tables_bytes(size_t granules)
+{
+    size_t bytes = round_up(granules * sizeof(atomic_u32), PAGE_MAX);
+    for (size_t i = 0; i < layout.area_count; i++) {
+        bytes += area_bytes(layout.areas[i], granules);
+    }
+    return bytes;
+}
+
+/* Tables first, then the granules, so that one call commits the tables and the first granules. */
+static void map_lay_out(char *start, size_t granules)
+{
+    char *at = start;
+    map.words = (atomic_u32 *)at;
+    at += round_up(granules * sizeof(atomic_u32), PAGE_MAX);
+    for (size_t i = 0; i < layout.area_count; i++) {
+        *layout.areas[i]->where = at;
+        at += area_bytes(layout.areas[i], granules);
+    }
+    map.base = round_up((uintptr_t)at, SUPER_BYTES);
+}
+
+static bool commit_table(char *table, size_t *committed, size_t bytes)
+{
+    size_t want = round_up(bytes, PAGE_MAX);
+    if (want > *committed) {
+        if (!os_commit(table + *committed, want - *committed)) {
+            return false;
+        }
+        *committed = want;
+    }
+    return true;
+}
+
+bool map_commit_area(struct map_area *area, size_t bytes)
+{
+    return commit_table(*area->where, &area->committed_bytes, bytes);
+}
+
+/* With little to spend, tables grow with the granules in use; their words are needed whole, since
+ * any address may be asked for. */
+static bool commit_tables(size_t granules)
+{
+    for (size_t i = 0; layout.thrifty && i < layout.area_count; i++) {
+        struct map_area *a = layout.areas[i];
+        size_t bytes = a->granules_each ? (granules / a->granules_each + 1) * a->element_bytes : 0;
+        size_t most = area_bytes(a, map.granules);
+        if (!map_commit_area(a, bytes < most ? bytes : most)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Commit the tables whole (untouched, they cost nothing) and the first granules; where the system
+ * counts commitments, only the words now. */
+static bool map_commit_first(char *start)
+{
+    size_t tables = map.base - (uintptr_t)start;
+    if (!layout.thrifty && os_commit(start, tables + COMMIT_BYTES)) {
+        os_no_huge_pages(start, tables + COMMIT_BYTES);
+        layout.committed_end = COMMIT_BYTES >> GRANULE_SHIFT;
+        for (size_t i = 0; i < layout.area_count; i++) {
+            layout.areas[i]->committed_bytes = area_bytes(layout.areas[i], map.granules);
+        }
+        return true;
+    }
+    layout.thrifty = true;
+    layout.committed_end = 0;
+    return os_commit(map.words, round_up(map.granules * sizeof(atomic_u32), PAGE_MAX));
+}
+
+static bool map_init_sized(size_t reserve_granules, size_t granules)
+{
+    size_t bytes = tables_bytes(granules) + (reserve_granules << GRANULE_SHIFT) + SUPER_BYTES;
+    char *start = os_reserve(bytes);
+    if (start == NULL) {
+        return false;
+    }
+    map_lay_out(start, granules);
+    map.granules = granules;
+    layout.reserved_end = reserve_granules;
+    if (!map_commit_first(start)) {
+        map = (struct map){0};
+        os_unreserve(start, bytes);
+        return false;
+    }
+    return true;
+}
+
+/*
+ * Unlimited address space is reserved whole, halving until it succeeds. Under RLIMIT_AS each
+ * reserved byte counts, so only the first superslab is reserved and map_reserve_more goes on from
+ * there, while the words cover all that the limit could ever allow.
+ */
+bool map_init(struct map_area *const *areas, size_t area_count, size_t limit)
+{
+    layout.areas = areas;
+    layout.area_count = area_count;
+    if (limit < ARENA_BYTES_MAX) {
+        layout.thrifty = true;
+        for (size_t bytes = limit; bytes >= ARENA_BYTES_MIN / 4; bytes /= 2) {
+            if (map_init_sized(SUPER_GRANULES * 2, round_up(bytes, SUPER_BYTES) >> GRANULE_SHIFT)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    for (size_t bytes = ARENA_BYTES_MAX; bytes >= ARENA_BYTES_MIN; bytes /= 2) {
+        if (map_init_sized(bytes >> GRANULE_SHIFT, bytes >> GRANULE_SHIFT)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reserves up to `end`; on a foreign mapping, reports the granule where to try again. */
+static bool map_reserve_more(size_t end, size_t *retry_at)
+{
+    bool occupied = false;
+    size_t piece = end - layout.reserved_end;
+    if (os_reserve_at(map_address(layout.reserved_end), piece << GRANULE_SHIFT, &occupied)) {
+        layout.reserved_end = end;
+        return true;
+    }
+    if (!occupied) {
+        return false;
+    }
+    layout.reserved_end = round_up(layout.reserved_end + 1, SUPER_GRANULES);
+    layout.committed_end = layout.reserved_end;
+    *retry_at = layout.reserved_end;
+    return true;
+}
+
+static bool map_commit_to(size_t end)
+{
+    if (end <= layout.committed_end) {
+        return true;
+    }
+    if (!commit_tables(end)) {
+        return false;
+    }
+    size_t generous = round_up(end, COMMIT_BYTES >> GRANULE_SHIFT);
+    size_t ends[2] = {layout.thrifty || generous > map.granules ? end : generous, end};
+    for (int i = 0; i < 2; i++) {
+        size_t bytes = (ends[i] - layout.committed_end) << GRANULE_SHIFT;
+        if (os_commit(map_address(layout.committed_end), bytes)) {
+            layout.committed_end = ends[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+bool map_grow(size_t *start, size_t len)
+{
+    for (;;) {
+        size_t at = *start;
+        size_t end = at + len;
+        if (end > map.granules) {
+            return false;
+        }
+        if (end > layout.reserved_end && !map_reserve_more(end, start)) {
+            return false;
+        }
+        if (*start == at) {
+            return map_commit_to(end);
+        }
+    }
+}
+
+size_t map_committed_bytes(void)
+{
+    return layout.committed_end << GRANULE_SHIFT;
+}
+
+bool map_is_thrifty(void)
+{
+    return layout.thrifty;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The map: one reservation of address space, and per 64 KiB granule of it one 32-bit word that
+ * answers both questions of free(): whose is it, and of which class (docs/data-path.md).
+ *
+ * Owns: the reservation, the words, the per-granule tables of the boxes above (areas), what is
+ * committed. Everything handed out lies inside, so "is it ours" is one subtract and compare.
+ * Threads: words are read by any thread (relaxed: [MO-WORD]) and written by whoever owns the
+ * granule; map_grow under the run box's lock; map_init once.
+ * Failure: false, nothing changed. Calls: os.
+ */
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/limits.h"
+
+/*
+ * A word is heap id << 8 | code. Codes below CLASS_COUNT are the one case that the fast path of
+ * free accepts; every other code leaves it through the same branch.
+ */
+enum {
+    CODE_CLOSED = 0x40,   /* | class: a slab whose frees take the slow path */
+    CODE_SENTINEL = 0x80, /* | class: the same, and its frees are counted */
+    CODE_CLASS_MASK = 0x3f,
+    CODE_LARGE = 0xc0,    /* head of a large run, no owner */
+    CODE_FREED = 0xc1,    /* head of a large run that was freed */
+};
+
+struct map {
+    uintptr_t base; /* all const after map_init; zero before, so that nothing is found */
+    atomic_u32 *words;
+    size_t granules;
+};
+extern struct map map;
+
+/* A table with one element for every `granules_each` granules, or `count` elements in all. */
+struct map_area {
+    void **where;
+    size_t element_bytes;
+    size_t granules_each; /* 0: a fixed table, committed by map_commit_area */
+    size_t count;
+    size_t committed_bytes;
+};
+
+/* Reserves and lays out everything within an address-space limit. Called once, by one thread. */
+bool map_init(struct map_area *const *areas, size_t area_count, size_t limit_bytes);
+
+/* Commits `len` granules at or after *start, moving *start past foreign mappings. */
+bool map_grow(size_t *start, size_t len);
+
+/* Commits the first `bytes` of a fixed table. Callers serialise. */
+bool map_commit_area(struct map_area *area, size_t bytes);
+
+size_t map_committed_bytes(void);
+bool map_is_thrifty(void); /* address space or commit charge is limited */
+
+HAK_INLINE size_t map_index(const void *p)
+{
+    return ((uintptr_t)p - map.base) >> GRANULE_SHIFT;
+}
+
+HAK_INLINE void *map_address(size_t granule)
+{
+    return (void *)(map.base + (granule << GRANULE_SHIFT));
+}
+
+HAK_INLINE uint32_t map_word(size_t granule)
+{
+    return u32_load_relaxed(&map.words[granule]); /* [MO-WORD] */
+}
+
+HAK_INLINE void map_set_word(size_t granule, uint32_t word)
+{
+    u32_store_relaxed(&map.words[granule], word); /* [MO-WORD] */
+}
+
+/* For handing a slab from one holder to another: [MO-HANDOVER]. */
+HAK_INLINE uint32_t map_word_acquire(size_t granule)
+{
+    return u32_load_acquire(&map.words[granule]);
+}
+
+HAK_INLINE void map_set_word_release(size_t granule, uint32_t word)
+{
+    u32_store_release(&map.words[granule], word);
+}
+
+/* The word of any address; 0 for foreign ones. */
+HAK_INLINE uint32_t map_word_of(const void *p)
+{
+    size_t g = map_index(p);
+    return g < map.granules ? map_word(g) : 0;
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+#include "map/run.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "os/os.h"
+
+enum {
+    EXACT_BINS = 64,  /* bin n holds runs of n granules */
+    BIN_COUNT = 192,  /* the rest: four bins per doubling */
+    BIN_WORDS = BIN_COUNT / 64,
+    FIT_SEARCH_MAX = 8,
+    PURGE_RUNS_MAX = 16, /* per tick: bounds the pause of the thread that ticks */
+};
+
+struct run *runs;
+static uint8_t *dirty; /* by granule: was written to since it last read as zero */
+struct map_area run_areas[2] = {
+    {(void **)&runs, sizeof(struct run), 1, 0, 0},
+    {(void **)&dirty, 1, 1, 0, 0},
+};
+
+struct lock run_lock;
+static struct {
+    uint32_t bins[BIN_COUNT];
+    uint64_t filled[BIN_WORDS];
+    uint32_t frontier; /* granules from here on were never handed out */
+    uint32_t oldest, newest;
+    uint32_t last_tick_ms;
+    size_t free_granules;
+} state;
+
+/* ---- bins ---- */
+
+static unsigned bin_of(size_t len)
+{
+    if (len < EXACT_BINS) {
+        return (unsigned)len;
+    }
+    unsigned log = bits_log2(len);
+    return EXACT_BINS + (log - 6) * 4 + (unsigned)((len >> (log - 2)) & 3);
+}
+
+static void bin_insert(uint32_t g)
+{
+    unsigned b = bin_of(runs[g].len);
+    runs[g].next = state.bins[b];
+    runs[g].prev = RUN_NONE;
+    if (state.bins[b] != RUN_NONE) {
+        runs[state.bins[b]].prev = g;
+    }
+    state.bins[b] = g;
+    state.filled[b / 64] |= (uint64_t)1 << (b % 64);
+}
+
+static void bin_remove(uint32_t g)
+{
+    unsigned b = bin_of(runs[g].len);
+    struct run *r = &runs[g];
+    if (r->next != RUN_NONE) {
+        runs[r->next].prev = r->prev;
+    }
+    if (r->prev != RUN_NONE) {
+        runs[r->prev].next = r->next;
+        return;
+    }
+    state.bins[b] = r->next;
+    if (r->next == RUN_NONE) {
+        state.filled[b / 64] &= ~((uint64_t)1 << (b % 64));
+    }
+}
+
+/* ---- free runs in the order of their age ---- */
+
+static void age_insert(uint32_t g)
+{
+    struct run *r = &runs[g];
+    r->newer = RUN_NONE;
+    r->older = state.newest;
+    if (state.newest != RUN_NONE) {
+        runs[state.newest].newer = g;
+    } else {
+        state.oldest = g;
+    }
+    state.newest = g;
+}
+
+static void age_remove(uint32_t g)
+{
+    struct run *r = &runs[g];
+    if (r->newer != RUN_NONE) {
+        runs[r->newer].older = r->older;
+    } else {
+        state.newest = r->older;
+    }
+    if (r->older != RUN_NONE) {
+        runs[r->older].newer = r->newer;
+    } else {
+        state.oldest = r->newer;
+    }
+}
+
+/* ---- free runs ---- */
+
+static void free_insert(uint32_t g, size_t len, bool any_dirty)
+{
+    struct run *r = &runs[g];
+    runs[g + len - 1].len = (uint32_t)len;
+    runs[g + len - 1].state = RUN_FREE_TAIL;
+    r->len = (uint32_t)len;
+    r->state = RUN_FREE;
+    r->any_dirty = any_dirty;
+    bin_insert(g);
+    if (any_dirty) {
+        r->stamp_ms = os_now_ms();
+        age_insert(g);
+    }
+    state.free_granules += len;
+}
+
+static void free_remove(uint32_t g)
+{
+    bin_remove(g);
+    if (runs[g].any_dirty) {
+        age_remove(g);
+    }
+    state.free_granules -= runs[g].len;
+}
+
+static void set_used(uint32_t g, size_t len)
+{
+    runs[g].len = (uint32_t)len;
+    runs[g + len - 1].state = RUN_USED;
+    runs[g].state = RUN_USED;
+}
+
+static uint32_t free_before(uint32_t g)
+{
+    const struct run *p = &runs[g - 1];
+    if (p->state == RUN_FREE && p->len == 1) {
+        return g - 1;
+    }
+    return p->state == RUN_FREE_TAIL ? g - p->len : RUN_NONE;
+}
+
+static uint32_t free_after(uint32_t end)
+{
+    return end < state.frontier && runs[end].state == RUN_FREE ? end : RUN_NONE;
+}
+
+/* Free a range: it grows together with the free runs on both sides. */
+static void free_coalesced(uint32_t g, size_t len, bool any_dirty)
+{
+    uint32_t before = free_before(g);
+    uint32_t after = free_after(g + (uint32_t)len);
+    if (after != RUN_NONE) {
+        any_dirty |= runs[after].any_dirty != 0;
+        len += runs[after].len;
+        free_remove(after);
+    }
+    if (before != RUN_NONE) {
+        any_dirty |= runs[before].any_dirty != 0;
+        len += runs[before].len;
+        free_remove(before);
+        g = before;
+    }
+    free_insert(g, len, any_dirty);
+}
+
+static bool range_is_dirty(uint32_t g, size_t len)
+{
+    return memchr(dirty + g, 1, len) != NULL;
+}
+
+/* ---- handing out ---- */
+
+static size_t align_up(size_t g, size_t align)
+{
+    return (g + align - 1) & ~(align - 1);
+}
+
+static bool fits(uint32_t g, size_t len, size_t align)
+{
+    return align_up(g, align) + len <= (size_t)g + runs[g].len;
+}
+
+static uint32_t find_in_bin(unsigned b, size_t len, size_t align)
+{
+    uint32_t g = state.bins[b];
+    for (int i = 0; g != RUN_NONE && i < FIT_SEARCH_MAX; i++, g = runs[g].next) {
+        if (fits(g, len, align)) {
+            return g;
+        }
+    }
+    return RUN_NONE;
+}
+
+/* Good fit: the first bins that can hold it, a few runs of each. */
+static uint32_t find_free(size_t len, size_t align)
+{
+    unsigned first = bin_of(len);
+    for (unsigned w = first / 64; w < BIN_WORDS; w++) {
+        uint64_t bits = state.filled[w];
+        if (w == first / 64) {
+            bits &= ~(uint64_t)0 << (first % 64);
+        }
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t g = find_in_bin(w * 64 + bits_first(bits), len, align);
+            if (g != RUN_NONE) {
+                return g;
+            }
+        }
+    }
+    return RUN_NONE;
+}
+
+/* Cut [at, at + len) out of the free run g; what is left on either side stays free. */
+static uint32_t cut_free(uint32_t g, size_t at, size_t len)
+{
+    size_t end = (size_t)g + runs[g].len;
+    bool any_dirty = runs[g].any_dirty;
+    free_remove(g);
+    if (at > g) {
+        free_insert(g, at - g, any_dirty && range_is_dirty(g, at - g));
+    }
+    if (at + len < end) {
+        size_t rest = end - at - len;
+        free_insert((uint32_t)(at + len), rest,
+                    any_dirty && range_is_dirty((uint32_t)(at + len), rest));
+    }
+    set_used((uint32_t)at, len);
+    return (uint32_t)at;
+}
+
+static uint32_t cut_frontier(size_t len, size_t align)
+{
+    size_t first = align_up(state.frontier, align);
+    size_t at = first;
+    for (size_t start = at;; at = start = align_up(start, align)) {
+        if (!map_grow(&start, len)) {
+            return RUN_NONE;
+        }
+        if (start == at) {
+            break;
+        }
+    }
+    size_t skipped = at - state.frontier;
+    if (skipped != 0 && at == first) { /* else a foreign mapping is among them: never ours */
+        uint32_t from = state.frontier;
+        state.frontier = (uint32_t)at;
+        free_coalesced(from, skipped, false);
+    }
+    state.frontier = (uint32_t)(at + len);
+    set_used((uint32_t)at, len);
+    return (uint32_t)at;
+}
+
+uint32_t run_alloc(size_t len, size_t align)
+{
+    if (len >= map.granules) {
+        return RUN_NONE;
+    }
+    lock_acquire(&run_lock);
+    uint32_t g = find_free(len, align);
+    if (g != RUN_NONE) {
+        g = cut_free(g, align_up(g, align), len);
+    } else {
+        g = cut_frontier(len, align);
+    }
+    lock_release(&run_lock);
+    return g;
+}
+
+/* ---- giving back ---- */
+
+void run_purge_range(uint32_t g, size_t len)
+{
+    size_t end = g + len;
+    for (size_t at = g; at < end;) {
+        size_t stop = at;
+        while (stop < end && dirty[stop]) {
+            stop++;
+        }
+        if (stop > at && os_purge(map_address(at), (stop - at) << GRANULE_SHIFT)) {
+            memset(dirty + at, 0, stop - at);
+        }
+        at = stop > at ? stop : at + 1;
+    }
+}
+
+/* Purge free runs that are at least `age` old; the lock is not held during the system calls.
+ * A refused purge leaves the run dirty and young again. */
+static void purge_older(uint32_t age)
+{
+    uint32_t now = os_now_ms();
+    for (int i = 0; i < PURGE_RUNS_MAX || age == 0; i++) {
+        uint32_t g = state.oldest;
+        if (g == RUN_NONE || (int32_t)(now - runs[g].stamp_ms) < (int32_t)age) {
+            break;
+        }
+        size_t len = runs[g].len;
+        free_remove(g);
+        set_used(g, len);
+        lock_release(&run_lock);
+        run_purge_range(g, len);
+        bool left = range_is_dirty(g, len);
+        lock_acquire(&run_lock);
+        free_coalesced(g, len, left);
+        if (left) {
+            break;
+        }
+    }
+}
+
+static void tick(void)
+{
+    uint32_t now = os_now_ms();
+    if (state.oldest != RUN_NONE && now - state.last_tick_ms >= DECAY_TICK_MS) {
+        state.last_tick_ms = now;
+        purge_older(DECAY_MS);
+    }
+}
+
+void run_free(uint32_t g)
+{
+    size_t len = runs[g].len;
+    bool any_dirty = range_is_dirty(g, len);
+    lock_acquire(&run_lock);
+    free_coalesced(g, len, any_dirty);
+    tick();
+    lock_release(&run_lock);
+}
+
+void run_purge_all(void)
+{
+    lock_acquire(&run_lock);
+    purge_older(0);
+    lock_release(&run_lock);
+}
+
+bool run_extend(uint32_t g, size_t len)
+{
+    size_t old = runs[g].len;
+    size_t more = len - old;
+    uint32_t end = g + (uint32_t)old;
+    bool done = false;
+    lock_acquire(&run_lock);
+    uint32_t after = free_after(end);
+    size_t start = end;
+    if (after != RUN_NONE && runs[after].len >= more) {
+        cut_free(after, after, more);
+        done = true;
+    } else if (end == state.frontier && map_grow(&start, more) && start == end) {
+        state.frontier = end + (uint32_t)more;
+        done = true;
+    }
+    if (done) {
+        set_used(g, len);
+    }
+    lock_release(&run_lock);
+    return done;
+}
+
+void run_shrink(uint32_t g, size_t len)
+{
+    size_t old = runs[g].len;
+    if (len >= old) {
+        return;
+    }
+    bool any_dirty = range_is_dirty(g + (uint32_t)len, old - len);
+    lock_acquire(&run_lock);
+    set_used(g, len);
+    free_coalesced(g + (uint32_t)len, old - len, any_dirty);
+    lock_release(&run_lock);
+}
+
+/* ---- dirty knowledge ---- */
+
+void run_mark_dirty(uint32_t g, size_t len)
+{
+    memset(dirty + g, 1, len);
+}
+
+void run_mark_clean(uint32_t g, size_t len)
+{
+    memset(dirty + g, 0, len);
+}
+
+void run_clear(uint32_t g, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += GRANULE_BYTES) {
+        if (dirty[g + (at >> GRANULE_SHIFT)]) {
+            size_t n = bytes - at < GRANULE_BYTES ? bytes - at : GRANULE_BYTES;
+            memset((char *)map_address(g) + at, 0, n);
+        }
+    }
+}
+
+/* ---- start, measure, check ---- */
+
+void run_init(void)
+{
+    state.frontier = SUPER_GRANULES; /* granule 0 means none */
+}
+
+struct run_totals run_measure(void)
+{
+    lock_acquire(&run_lock);
+    struct run_totals t = {.free_granules = state.free_granules, .frontier = state.frontier};
+    t.used_granules = state.frontier - SUPER_GRANULES - state.free_granules;
+    for (uint32_t g = state.oldest; g != RUN_NONE; g = runs[g].newer) {
+        for (uint32_t i = 0; i < runs[g].len; i++) {
+            t.dirty_granules += dirty[g + i];
+        }
+    }
+    lock_release(&run_lock);
+    return t;
+}
+
+static bool free_run_is_sound(uint32_t g)
+{
+    const struct run *r = &runs[g];
+    const struct run *tail = &runs[g + r->len - 1];
+    bool ends = r->state == RUN_FREE && tail->len == r->len &&
+                (r->len == 1 || tail->state == RUN_FREE_TAIL);
+    return ends && free_before(g) == RUN_NONE && free_after(g + r->len) == RUN_NONE &&
+           (r->any_dirty || !range_is_dirty(g, r->len));
+}
+
+/* Every free run has sound ends, is alone among free runs, and is counted. */
+bool run_check(void)
+{
+    lock_acquire(&run_lock);
+    size_t counted = 0;
+    bool sound = true;
+    for (unsigned b = 0; b < BIN_COUNT; b++) {
+        for (uint32_t g = state.bins[b]; g != RUN_NONE; g = runs[g].next) {
+            sound = sound && bin_of(runs[g].len) == b && free_run_is_sound(g);
+            counted += runs[g].len;
+        }
+    }
+    sound = sound && counted == state.free_granules;
+    lock_release(&run_lock);
+    return sound;
+}

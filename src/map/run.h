@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Runs: contiguous granules, the currency between the address space and the boxes that cut it up
+ * (superslabs, large blocks). Free runs are coalesced at once, kept by length, and double as the
+ * cache of freed memory: their pages stay until they are DECAY_MS old.
+ *
+ * Owns: struct run of every granule (the fields of a used run belong to its user, see there) and
+ * the dirty bytes. Threads: any. Lock: RANK_ARENA, never held across a system call that purges.
+ * Invariant: a granule is in exactly one run or beyond the frontier; two free runs never touch;
+ * a granule that is not dirty reads as zero when its run is handed out.
+ * Failure: RUN_NONE or false, nothing changed. Calls: map, os.
+ */
+
+#include "map/map.h"
+#include "os/lock.h"
+
+#define RUN_NONE 0u /* granule 0 is never handed out */
+
+enum run_state { RUN_UNKNOWN, RUN_FREE, RUN_FREE_TAIL, RUN_USED };
+
+struct run {
+    /* under the lock */
+    uint32_t len;          /* granules; at the first and the last granule of a free run */
+    uint32_t next, prev;   /* free: same bin */
+    uint32_t newer, older; /* free and dirty: order of being freed */
+    uint32_t stamp_ms;     /* free and dirty: when */
+    uint8_t state;
+    uint8_t any_dirty;     /* free: some granule is dirty */
+    /* the user of a used run */
+    uint8_t moved;         /* pages came by os_move_pages: renew before reuse */
+    uint64_t bytes;        /* large block: usable size */
+    uint64_t touched;      /* large block: the most that was ever usable */
+};
+
+extern struct run *runs; /* by granule */
+extern struct map_area run_areas[2];
+
+/* Tables are in place: the first run may be cut. */
+void run_init(void);
+
+/* `len` granules whose first is a multiple of `align` (a power of two). */
+uint32_t run_alloc(size_t len, size_t align);
+/* The caller has marked what it wrote to with run_mark_dirty. */
+void run_free(uint32_t g);
+/* Lengthens a used run in place, at its end. */
+bool run_extend(uint32_t g, size_t len);
+/* Gives the end of a used run back. */
+void run_shrink(uint32_t g, size_t len);
+
+void run_mark_dirty(uint32_t g, size_t len);
+void run_mark_clean(uint32_t g, size_t len);
+/* Clears [from, from + bytes) of the run's memory as far as it is dirty. */
+void run_clear(uint32_t g, size_t bytes);
+/* Purges the dirty stretches of a range that nobody else can reach. */
+void run_purge_range(uint32_t g, size_t len);
+/* Gives every free page back now. */
+void run_purge_all(void);
+
+struct run_totals {
+    size_t used_granules, free_granules, dirty_granules, frontier;
+};
+struct run_totals run_measure(void);
+
+bool run_check(void);
+extern struct lock run_lock;

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/limits.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+extern char **environ;
+
+static atomic_u32 fail_every;
+static atomic_u32 fail_counter;
+
+void os_fail_every(uint32_t n)
+{
+    u32_store_relaxed(&fail_every, n); /* relaxed: a test switch, set before threads start */
+}
+
+static bool injected_failure(void)
+{
+    if (!BUILD_TINY) {
+        return false;
+    }
+    uint32_t n = u32_load_relaxed(&fail_every);
+    return n != 0 && u32_add_relaxed(&fail_counter, 1) % n == n - 1;
+}
+
+enum { RESERVE_FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
+
+void *os_reserve(size_t bytes)
+{
+    int saved = errno;
+    void *p = injected_failure() ? MAP_FAILED : mmap(NULL, bytes, PROT_NONE, RESERVE_FLAGS, -1, 0);
+    errno = saved;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+bool os_reserve_at(void *addr, size_t bytes, bool *occupied)
+{
+    int saved = errno;
+    void *p = MAP_FAILED;
+    errno = ENOMEM;
+    if (!injected_failure()) {
+        p = mmap(addr, bytes, PROT_NONE, RESERVE_FLAGS | MAP_FIXED_NOREPLACE, -1, 0);
+    }
+    *occupied = p == MAP_FAILED && errno == EEXIST;
+    errno = saved;
+    if (p != MAP_FAILED && p != addr) { /* a kernel before 4.17 takes the address for a hint */
+        os_unreserve(p, bytes);
+        *occupied = true;
+    }
+    return p == addr;
+}
+
+void os_unreserve(void *addr, size_t bytes)
+{
+    int saved = errno;
+    munmap(addr, bytes); /* can fail at the mapping limit only: then address space stays reserved */
+    errno = saved;
+}
+
+bool os_commit(void *addr, size_t bytes)
+{
+    int saved = errno;
+    bool done = !injected_failure() && mprotect(addr, bytes, PROT_READ | PROT_WRITE) == 0;
+    errno = saved;
+    return done;
+}
+
+bool os_purge(void *addr, size_t bytes)
+{
+    int saved = errno;
+    bool done = !injected_failure() && madvise(addr, bytes, MADV_DONTNEED) == 0;
+    errno = saved;
+    return done;
+}
+
+bool os_renew(void *addr, size_t bytes)
+{
+    int saved = errno;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    bool done = !injected_failure() &&
+                mmap(addr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == addr;
+    errno = saved;
+    return done;
+}
+
+bool os_move_pages(void *from, void *to, size_t bytes)
+{
+    int saved = errno;
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    bool done = !injected_failure() && mremap(from, bytes, bytes, flags, to) == to;
+    errno = saved;
+    return done;
+}
+
+void os_no_huge_pages(void *addr, size_t bytes)
+{
+    int saved = errno;
+    madvise(addr, bytes, MADV_NOHUGEPAGE); /* advice: a refusal costs nothing but memory */
+    errno = saved;
+}
+
+size_t os_page_bytes(void)
+{
+    static atomic_u32 page;
+    uint32_t bytes = u32_load_relaxed(&page); /* relaxed: every writer writes the same */
+    if (unlikely(bytes == 0)) {
+        bytes = (uint32_t)getauxval(AT_PAGESZ);
+        u32_store_relaxed(&page, bytes);
+    }
+    return bytes;
+}
+
+size_t os_address_limit(void)
+{
+    int saved = errno;
+    struct rlimit limit;
+    size_t bytes = SIZE_MAX;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        bytes = limit.rlim_cur;
+    }
+    errno = saved;
+    return bytes;
+}
+
+uint32_t os_now_ms(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &t) != 0) {
+        return 0;
+    }
+    return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
+}
+
+/* The second number of /proc/self/statm, in pages. */
+size_t os_resident_bytes(void)
+{
+    int saved = errno;
+    char text[128];
+    ssize_t n = -1;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        n = read(fd, text, sizeof text - 1);
+        close(fd);
+    }
+    errno = saved;
+    size_t pages = 0;
+    ssize_t i = 0;
+    while (i < n && text[i] != ' ') {
+        i++;
+    }
+    for (i++; i < n && text[i] >= '0' && text[i] <= '9'; i++) {
+        pages = pages * 10 + (size_t)(text[i] - '0');
+    }
+    return pages * os_page_bytes();
+}
+
+bool os_is_secure(void)
+{
+    return getauxval(AT_SECURE) != 0;
+}
+
+const char *const *os_environment(void)
+{
+    return (const char *const *)environ;
+}
+
+void os_futex_wait(void *word, uint32_t expected)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+    errno = saved;
+}
+
+void os_futex_wake(void *word)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved;
+}
+
+void os_yield(void)
+{
+    int saved = errno;
+    sched_yield();
+    errno = saved;
+}
+
+void os_write_stderr(const char *text, size_t length)
+{
+    int saved = errno;
+    while (length > 0) {
+        ssize_t n = write(STDERR_FILENO, text, length);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            break; /* nowhere to complain */
+        }
+        text += n;
+        length -= (size_t)n;
+    }
+    errno = saved;
+}
+
+_Noreturn void os_abort(void)
+{
+    abort();
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/fork.h"
+
+#include <pthread.h>
+
+#include "run/thread.h"
+#include "slab/adopt.h"
+#include "slab/remote.h"
+
+static struct lock *const locks_by_rank[RANK_COUNT] = {
+    [RANK_SHARED_HEAP] = &shared_heap_lock, [RANK_HEAP_POOL] = &heap_pool_lock,
+    [RANK_SUPER] = &super_lock,             [RANK_ARENA] = &run_lock,
+    [RANK_PARCEL] = &parcel_lock,
+};
+
+static void before_fork(void)
+{
+    for (int i = 0; i < RANK_COUNT; i++) {
+        lock_acquire(locks_by_rank[i]);
+    }
+}
+
+static void after_fork_in_parent(void)
+{
+    for (int i = RANK_COUNT - 1; i >= 0; i--) {
+        lock_release(locks_by_rank[i]);
+    }
+}
+
+static void after_fork_in_child(void)
+{
+    for (int i = 0; i < RANK_COUNT; i++) {
+        lock_reset(locks_by_rank[i]);
+    }
+    heap_reset_after_fork(thread_heap_if_any());
+}
+
+void fork_init(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/init.h"
+
+#include "base/sizeclass.h"
+#include "os/os.h"
+#include "run/config.h"
+#include "run/fork.h"
+#include "run/thread.h"
+#include "slab/remote.h"
+
+enum { AREA_COUNT = 6 };
+
+static struct lock init_lock;
+static atomic_u32 ready;          /* [MO-INIT] */
+static bool configured;           /* under the lock */
+
+/* Bit c: class c uses the per-thread lists. */
+static uint64_t classes_of_route(uint64_t route)
+{
+    uint64_t tiny = ((uint64_t)1 << (class_of_size(SMALL_BYTES_MAX) + 1)) - 1;
+    uint64_t all = ((uint64_t)1 << CLASS_COUNT) - 1;
+    return route == ROUTE_TINY_FIRST ? all : route == ROUTE_TINY_ONLY ? tiny : all & ~tiny;
+}
+
+static void configure(void)
+{
+    if (configured || !config_load()) {
+        return;
+    }
+    configured = true;
+    heap_set_cached_classes(classes_of_route(setting_get(SETTING_route)));
+    os_fail_every((uint32_t)setting_get(SETTING_test_fail));
+    config_print();
+}
+
+/* Fixed tables shrink with a limited address space: a sixty-fourth for heaps, less for parcels. */
+static void fit_tables(size_t limit)
+{
+    size_t heaps_fit = limit / 64 / sizeof(struct heap);
+    size_t parcels_fit = limit / 256 / sizeof(struct parcel);
+    if (heaps_fit < heap_area.count) {
+        heap_area.count = heaps_fit > 8 ? heaps_fit : 8;
+    }
+    if (parcels_fit < parcel_area.count) {
+        parcel_area.count = parcels_fit;
+    }
+}
+
+static bool start(void)
+{
+    size_t limit = os_address_limit();
+    fit_tables(limit);
+    static struct map_area *const all[AREA_COUNT] = {&run_areas[0], &run_areas[1], &slab_area,
+                              &super_area,   &heap_area,    &parcel_area};
+    if (!map_init(all, AREA_COUNT, limit)) {
+        return false;
+    }
+    run_init();
+    heap_set_cached_classes(classes_of_route(ROUTE_TINY_FIRST));
+    configure();
+    heap_init();
+    return true;
+}
+
+bool init_once(void)
+{
+    if (likely(u32_load_acquire(&ready) != 0)) { /* [MO-INIT] */
+        return true;
+    }
+    lock_acquire(&init_lock);
+    bool first = u32_load_relaxed(&ready) == 0; /* relaxed: under the lock */
+    bool done = !first || start();
+    if (first && done) {
+        u32_store_release(&ready, 1); /* [MO-INIT] */
+    }
+    lock_release(&init_lock);
+    if (first && done) {
+        thread_init();
+        fork_init(); /* may allocate */
+    }
+    return done;
+}
+
+/* Sees to it that settings and banner come even if the program never allocates, and that they are
+ * read if the first allocation came before the environment was there. */
+__attribute__((constructor(101))) static void init_constructor(void)
+{
+    if (init_once()) {
+        lock_acquire(&init_lock);
+        configure();
+        lock_release(&init_lock);
+    }
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/thread.h"
+
+#include <pthread.h>
+
+#include "front/cache.h"
+#include "run/init.h"
+#include "slab/remote.h"
+
+enum {
+    POOL_WHOLE_MAX = 4,   /* heaps that wait with their caches full; more give up what they hold */
+    RELEASE_ROUND = 2,    /* of the destructor rounds (at least four in POSIX) */
+};
+
+/* Owners that match no map word: everything misses. */
+static struct front front_none = {{0}, UINT32_MAX << 8};
+static struct front front_dead = {{0}, UINT32_MAX << 8};
+
+_Thread_local struct front *thread_front = &front_none;
+
+static pthread_key_t exit_key;
+static bool have_exit_key;
+
+static void release(struct heap *h)
+{
+    thread_front = &front_dead;
+    h->exit_rounds = 0;
+    if (heap_pooled_count() >= POOL_WHOLE_MAX) {
+        cache_give_up(h);
+    } else {
+        cache_drain_mail(h);
+        remote_publish_all(h);
+    }
+    heap_pool(h);
+}
+
+static void on_thread_exit(void *heap)
+{
+    struct heap *h = heap;
+    h->exit_rounds++;
+    if (h->exit_rounds < RELEASE_ROUND && pthread_setspecific(exit_key, h) == 0) {
+        return; /* other destructors may still allocate and free */
+    }
+    release(h);
+}
+
+void thread_init(void)
+{
+    have_exit_key = pthread_key_create(&exit_key, on_thread_exit) == 0;
+}
+
+HAK_COLD static struct heap *thread_start(void)
+{
+    if (!init_once()) {
+        return NULL;
+    }
+    struct heap *h = heap_acquire();
+    if (h == NULL) {
+        return NULL;
+    }
+    thread_front = &h->front; /* before pthread_setspecific, which may allocate */
+    if (have_exit_key) {
+        pthread_setspecific(exit_key, h); /* on failure the heap stays with the dead thread */
+    }
+    return h;
+}
+
+struct heap *thread_heap(struct front *f)
+{
+    if (likely(f != &front_none && f != &front_dead)) {
+        return (struct heap *)f;
+    }
+    return f == &front_none ? thread_start() : NULL;
+}
+
+struct heap *thread_heap_if_any(void)
+{
+    struct front *f = thread_front;
+    return f != &front_none && f != &front_dead ? (struct heap *)f : NULL;
+}

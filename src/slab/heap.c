@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include "slab/heap.h"
+
+#include "slab/adopt.h"
+
+struct heap *heaps;
+struct map_area heap_area = {(void **)&heaps, sizeof(struct heap), 0, HEAP_COUNT_MAX + 2, 0};
+struct lock heap_pool_lock;
+
+static uint64_t cached_classes;
+static atomic_u32 heap_made;         /* heaps ever made; grows under the pool lock */
+static struct heap *heap_pooled;        /* under the pool lock */
+static atomic_u32 heap_pooled_number;  /* changes under the pool lock */
+
+/* ---- the table and the pool ---- */
+
+static unsigned batch_limit(unsigned size_class)
+{
+    unsigned by_bytes = BATCH_BYTES_MAX / class_bytes[size_class];
+    unsigned n = by_bytes < BATCH_MAX ? by_bytes : BATCH_MAX;
+    return n != 0 ? n : 1;
+}
+
+static void class_init(struct size_class_state *cs, unsigned size_class)
+{
+    bool cached = cached_classes >> size_class & 1;
+    unsigned first = CARVE_BYTES / class_bytes[size_class];
+    first = first < BATCH_FIRST ? first : BATCH_FIRST;
+    cs->batch_max = cached ? (uint16_t)batch_limit(size_class) : 1;
+    cs->batch = first > cs->batch_max ? cs->batch_max : (uint16_t)(first != 0 ? first : 1);
+    cs->list_limit = cached;
+    cs->mode = cached ? MODE_CACHED : MODE_DRAINING;
+}
+
+static struct heap *heap_create(void)
+{
+    uint32_t id = u32_load_relaxed(&heap_made) + 1; /* relaxed: written under the lock we hold */
+    if (id + 1 >= heap_area.count || !map_commit_area(&heap_area, (id + 1) * sizeof(struct heap))) {
+        return NULL;
+    }
+    struct heap *h = &heaps[id];
+    h->id = id;
+    h->front.id_word = ID_WORD(id);
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        class_init(&h->classes[c], c);
+    }
+    u32_store_relaxed(&heap_made, id); /* relaxed: a heap's id travels by map words and locks */
+    return h;
+}
+
+void heap_set_cached_classes(uint64_t class_mask)
+{
+    cached_classes = class_mask;
+}
+
+/* The shared heap caches nothing: its lists stay empty and its slabs closed. */
+void heap_init(void)
+{
+    uint64_t mask = cached_classes;
+    cached_classes = 0;
+    heap_create();
+    cached_classes = mask;
+}
+
+struct heap *heap_acquire(void)
+{
+    struct heap *h = heap_take_pooled(0);
+    if (h == NULL) {
+        lock_acquire(&heap_pool_lock);
+        h = heap_create();
+        lock_release(&heap_pool_lock);
+    }
+    return h;
+}
+
+static void pool_push(struct heap *h)
+{
+    h->state = HEAP_POOLED;
+    h->next_pooled = heap_pooled;
+    heap_pooled = h;
+    u32_store_relaxed(&heap_pooled_number, u32_load_relaxed(&heap_pooled_number) + 1); /* relaxed: under lock */
+}
+
+void heap_pool(struct heap *h)
+{
+    lock_acquire(&heap_pool_lock);
+    pool_push(h);
+    lock_release(&heap_pool_lock);
+}
+
+uint32_t heap_pooled_count(void)
+{
+    return u32_load_relaxed(&heap_pooled_number); /* relaxed: a hint */
+}
+
+struct heap *heap_take_pooled(uint32_t nth)
+{
+    lock_acquire(&heap_pool_lock);
+    struct heap **at = &heap_pooled;
+    while (*at != NULL && nth-- != 0) {
+        at = &(*at)->next_pooled;
+    }
+    struct heap *h = *at;
+    if (h != NULL) {
+        *at = h->next_pooled;
+        h->state = HEAP_ACTIVE;
+        u32_store_relaxed(&heap_pooled_number, u32_load_relaxed(&heap_pooled_number) - 1); /* relaxed: under lock */
+    }
+    lock_release(&heap_pool_lock);
+    return h;
+}
+
+void heap_reset_after_fork(struct heap *own)
+{
+    for (uint32_t id = HEAP_SHARED_ID + 1; id <= heap_count(); id++) {
+        struct heap *h = &heaps[id];
+        if (h == own || h->state != HEAP_ACTIVE) {
+            continue;
+        }
+        if (u32_load_relaxed(&h->busy) != 0) { /* relaxed: its thread does not exist here */
+            h->state = HEAP_LOST;
+        } else {
+            pool_push(h);
+        }
+    }
+}
+
+uint32_t heap_count(void)
+{
+    return u32_load_relaxed(&heap_made); /* relaxed: a bound; heaps are read only by their doors */
+}
+
+bool heap_is_alone(void)
+{
+    return heap_count() <= HEAP_SHARED_ID + 1;
+}
+
+/* ---- lists of slabs ---- */
+
+static uint32_t *list_of(struct size_class_state *cs, unsigned slab_place)
+{
+    return slab_place == PLACE_PARTIAL ? &cs->partial : &cs->full;
+}
+
+static void list_insert(struct size_class_state *cs, uint32_t g, unsigned slab_place)
+{
+    uint32_t *head = list_of(cs, slab_place);
+    slabs[g].place = (uint8_t)slab_place;
+    slabs[g].prev = 0;
+    slabs[g].next = *head;
+    if (*head != 0) {
+        slabs[*head].prev = g;
+    }
+    *head = g;
+    cs->partial_count += slab_place == PLACE_PARTIAL;
+}
+
+static void list_remove(struct size_class_state *cs, uint32_t g)
+{
+    const struct slab *s = &slabs[g];
+    if (s->next != 0) {
+        slabs[s->next].prev = s->prev;
+    }
+    if (s->prev != 0) {
+        slabs[s->prev].next = s->next;
+    } else {
+        *list_of(cs, s->place) = s->next;
+    }
+    cs->partial_count -= s->place == PLACE_PARTIAL;
+}
+
+static void set_words(uint32_t g, unsigned size_class, uint32_t word)
+{
+    for (unsigned i = 0; i < slab_span(size_class); i++) {
+        map_set_word(g + i, word);
+    }
+}
+
+static uint32_t closed_word(const struct heap *h, uint32_t g)
+{
+    const struct slab *s = &slabs[g];
+    uint32_t code = s->is_sentinel ? CODE_SENTINEL : CODE_CLOSED;
+    return h->front.id_word | code | s->size_class;
+}
+
+static void set_list_limit(struct size_class_state *cs, unsigned size_class)
+{
+    if (cs->list_limit == 0) {
+        return;
+    }
+    size_t slab_bytes = (size_t)slab_span(size_class) << GRANULE_SHIFT;
+    size_t bytes = CACHE_BYTES_MIN + (cs->slab_count * slab_bytes >> CACHE_SHARE_SHIFT);
+    size_t blocks = bytes / class_bytes[size_class];
+    cs->list_limit = (uint32_t)(blocks > CACHE_BLOCKS_MIN ? blocks : CACHE_BLOCKS_MIN);
+}
+
+static void count_away(struct size_class_state *cs, uint64_t change)
+{
+    u64_add_single_writer(&cs->away, change); /* wraps round for negative changes */
+}
+
+void heap_unlink_slab(struct heap *h, uint32_t g)
+{
+    unsigned c = slabs[g].size_class;
+    struct size_class_state *cs = &h->classes[c];
+    list_remove(cs, g);
+    slabs[g].place = PLACE_NONE;
+    cs->slab_count--;
+    count_away(cs, -(uint64_t)(slabs[g].capacity - slabs[g].free_count));
+    set_list_limit(cs, c);
+}
+
+void heap_link_slab(struct heap *h, uint32_t g)
+{
+    struct slab *s = &slabs[g];
+    unsigned c = s->size_class;
+    struct size_class_state *cs = &h->classes[c];
+    s->is_sentinel = cs->slab_count % SENTINEL_EVERY == SENTINEL_EVERY - 1;
+    cs->slab_count++;
+    count_away(cs, (uint64_t)(s->capacity - s->free_count));
+    set_list_limit(cs, c);
+    bool open = cs->mode == MODE_CACHED && !s->is_sentinel;
+    set_words(g, c, open ? h->front.id_word | c : closed_word(h, g));
+    list_insert(cs, g, s->free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
+}
+
+void heap_open_slab(struct heap *h, unsigned size_class, const void *p)
+{
+    set_words(slab_of(p, size_class), size_class, h->front.id_word | size_class);
+}
+
+static void close_list(struct heap *h, uint32_t g, unsigned size_class)
+{
+    for (; g != 0; g = slabs[g].next) {
+        set_words(g, size_class, closed_word(h, g));
+    }
+}
+
+void heap_close_slabs(struct heap *h, unsigned size_class)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    close_list(h, cs->partial, size_class);
+    close_list(h, cs->full, size_class);
+    if (cs->current != 0) {
+        set_words(cs->current, size_class, closed_word(h, cs->current));
+    }
+}
+
+/* ---- blocks out ---- */
+
+/* Fullest first, so that the emptier ones can become free; only a few are looked at. */
+static uint32_t fullest_partial(const struct size_class_state *cs)
+{
+    uint32_t best = cs->partial;
+    uint32_t g = best;
+    for (int i = 0; g != 0 && i < PARTIAL_SEARCH_MAX; i++, g = slabs[g].next) {
+        if (slabs[g].free_count < slabs[best].free_count) {
+            best = g;
+        }
+    }
+    return best;
+}
+
+static bool add_slab(struct heap *h, unsigned size_class)
+{
+    uint32_t g = super_alloc(&h->supers, slab_span(size_class));
+    if (g == RUN_NONE) {
+        return false;
+    }
+    slab_init(g, size_class);
+    heap_link_slab(h, g);
+    return true;
+}
+
+/* Finds a current slab with free blocks: own partial, adopted, new. */
+static bool next_current(struct heap *h, unsigned size_class)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    if (cs->current != 0) {
+        list_insert(cs, cs->current, PLACE_FULL);
+        cs->current = 0;
+    }
+    if (cs->partial == 0 && !adopt_take(h, size_class) && !add_slab(h, size_class)) {
+        return false;
+    }
+    uint32_t g = fullest_partial(cs);
+    list_remove(cs, g);
+    slabs[g].place = PLACE_CURRENT;
+    cs->current = g;
+    return true;
+}
+
+struct chain heap_take(struct heap *h, unsigned size_class, unsigned want)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    struct chain chain = {NULL, NULL, 0};
+    while (chain.count < want) {
+        if (cs->current == 0 || slabs[cs->current].free_count == 0) {
+            if (chain.count != 0 && cs->partial == 0) {
+                break; /* a new slab only when it is needed */
+            }
+            if (!next_current(h, size_class)) {
+                break;
+            }
+        }
+        unsigned fresh = slabs[cs->current].fresh_block;
+        slab_take(cs->current, want - chain.count, &chain);
+        if (slabs[cs->current].fresh_block != fresh) {
+            break; /* carved a page of fresh memory: enough */
+        }
+    }
+    if (chain.last != NULL) {
+        *(void **)chain.last = NULL;
+        count_away(cs, chain.count);
+    }
+    return chain;
+}
+
+/* ---- blocks home ---- */
+
+static void retire(struct heap *h, unsigned size_class, uint32_t g)
+{
+    heap_unlink_slab(h, g);
+    set_words(g, size_class, 0);
+    super_free(g, slab_span(size_class));
+}
+
+void heap_put(struct heap *h, unsigned size_class, void *p)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    uint32_t g = slab_of(p, size_class);
+    slab_put(g, p);
+    count_away(cs, -(uint64_t)1);
+    const struct slab *s = &slabs[g];
+    if (s->place == PLACE_FULL) {
+        list_remove(cs, g);
+        list_insert(cs, g, PLACE_PARTIAL);
+    }
+    if (unlikely(s->free_count == s->capacity) && s->place == PLACE_PARTIAL) {
+        retire(h, size_class, g);
+    }
+}
+
+void heap_release_current(struct heap *h, unsigned size_class)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    uint32_t g = cs->current;
+    if (g == 0) {
+        return;
+    }
+    cs->current = 0;
+    list_insert(cs, g, slabs[g].free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
+    if (slabs[g].free_count == slabs[g].capacity) {
+        retire(h, size_class, g);
+    }
+}
+
+/* ---- measure, check ---- */
+
+static bool list_check(const struct heap *h, uint32_t g, unsigned size_class, unsigned place)
+{
+    bool sound = true;
+    for (uint32_t before = 0; g != 0; before = g, g = slabs[g].next) {
+        const struct slab *s = &slabs[g];
+        sound = sound && s->prev == before && s->place == place && s->size_class == size_class &&
+                (s->free_count == 0) == (place == PLACE_FULL) && slab_check(g) &&
+                WORD_OWNER(map_word(g)) == h->id;
+    }
+    return sound;
+}
+
+bool heap_check(struct heap *h)
+{
+    bool sound = super_check(&h->supers);
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        const struct size_class_state *cs = &h->classes[c];
+        sound = sound && list_check(h, cs->partial, c, PLACE_PARTIAL) &&
+                list_check(h, cs->full, c, PLACE_FULL) &&
+                (cs->current == 0 || slab_check(cs->current));
+        for (void *p = h->front.list[c]; p != NULL; p = *(void **)p) {
+            sound = sound && (map_word_of(p) & CODE_CLASS_MASK) == c;
+        }
+    }
+    return sound;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A heap: the per-thread lists and, per size class, the page heap of slabs they are filled from
+ * (current slab, partial slabs, full slabs). Heaps have ids, not threads: when a thread exits its
+ * heap is pooled whole, and the next thread adopts it (run/thread.c).
+ *
+ * Owns: the heap table and the pool (RANK_HEAP_POOL). Each field of struct heap says who may
+ * touch it. Heap 1 is the shared heap: nobody's, used under its lock (slab/adopt.h).
+ * Doors: heap_take (blocks out), heap_put (blocks home). Failure: nothing taken.
+ * Calls: slab, super, adopt.
+ */
+
+#include "slab/slab.h"
+#include "slab/super.h"
+
+#define HEAP_SHARED_ID 1u
+#define ID_WORD(id) ((uint32_t)(id) << 8)
+#define WORD_OWNER(word) ((word) >> 8)
+
+/* What malloc and free touch; the first member of a heap. */
+struct front {
+    void *list[CLASS_COUNT]; /* owner: LIFO of free blocks, linked through their first word */
+    uint32_t id_word;        /* const: id << 8, as in the map */
+};
+
+struct parcel;
+
+/*
+ * How frees of a class travel (docs/data-path.md):
+ * CACHED: slabs are open, free pushes on the list; sentinel slabs sample the list's growth.
+ * DRAINING: the list was over its limit; slabs are closed, frees set a bit at home.
+ */
+enum class_mode { MODE_CACHED, MODE_DRAINING };
+
+/* Owner thread. Counters may be read by anyone: they have one writer. */
+struct size_class_state {
+    uint32_t current, partial, full; /* slabs by granule; 0: none */
+    uint32_t slab_count, partial_count;
+    uint32_t list_estimate; /* blocks on the list, as far as sampled; reset by refill and flush */
+    uint32_t list_limit;    /* 0: this class is never cached */
+    uint16_t batch, batch_max;
+    uint8_t mode;
+    uint8_t refills_since_flush;
+    atomic_u64 away; /* blocks not at home: live, on the list, in parcels */
+    atomic_u64 refills, flushes, adopted;
+};
+
+enum heap_state { HEAP_ACTIVE, HEAP_POOLED, HEAP_LOST };
+
+struct heap {
+    struct front front; /* must be first: front pointers are heap pointers */
+    uint32_t id;
+    atomic_u32 busy;    /* owner: inside a slow path; read by a forked child only */
+    struct size_class_state classes[CLASS_COUNT];
+    struct parcel *outbox[OUTBOX_COUNT]; /* owner: remote frees being collected */
+    struct parcel *spare;                /* owner: empty parcels */
+    uint32_t spare_count;
+    uint32_t exit_rounds;                /* owner: times its thread's destructor ran */
+    uint32_t growing_next;
+    void *growing[GROWTH_HISTORY];       /* owner: results of recent growing reallocs */
+    atomic_u64 remote_sent, remote_received;
+    uint32_t supers;                     /* under super_lock: superslabs with free granules */
+    uint32_t state;                      /* under the pool lock */
+    struct heap *next_pooled;            /* under the pool lock */
+    /* any thread: [MO-MAIL] */
+    _Alignas(CACHE_LINE) atomic_ptr mail; /* published parcels */
+    atomic_ptr strays;                    /* single blocks, linked through their first word */
+};
+
+extern struct heap *heaps; /* by id; 0 is unused */
+extern struct map_area heap_area;
+extern struct lock heap_pool_lock;
+
+/* What limits a class's list: decided once at start by the route profile. */
+void heap_set_cached_classes(uint64_t class_mask);
+void heap_init(void);
+
+/* A heap for a thread: a pooled one, or a new one; NULL when there are no more. */
+struct heap *heap_acquire(void);
+/* The thread is done with it. */
+void heap_pool(struct heap *h);
+/* Heaps in the pool, and one of them to be looked after (then given back to the pool). */
+uint32_t heap_pooled_count(void);
+struct heap *heap_take_pooled(uint32_t nth);
+/* In a forked child: pools the heaps of threads that are gone, except those caught mid-change. */
+void heap_reset_after_fork(struct heap *own);
+
+/* Ids in use: 1 .. heap_count(). */
+uint32_t heap_count(void);
+bool heap_is_alone(void);
+
+/* Up to `want` blocks of a class, at least one unless memory is out. */
+struct chain heap_take(struct heap *h, unsigned size_class, unsigned want);
+/* Block p, whose slab belongs to h, goes home. */
+void heap_put(struct heap *h, unsigned size_class, void *p);
+
+/* The current slab of a class becomes one like the others, or leaves if it is wholly free. */
+void heap_release_current(struct heap *h, unsigned size_class);
+
+/* Opens the slab that p lies in (frees become pushes), or closes all slabs of a class. */
+void heap_open_slab(struct heap *h, unsigned size_class, const void *p);
+void heap_close_slabs(struct heap *h, unsigned size_class);
+
+/* Moves a slab between heaps; the caller holds both. */
+void heap_unlink_slab(struct heap *h, uint32_t g);
+void heap_link_slab(struct heap *h, uint32_t g);
+
+bool heap_check(struct heap *h);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "slab/remote.h"
+
+enum { POOL_BATCH = 4 };
+
+static struct parcel *parcels; /* the area they are cut from */
+struct map_area parcel_area = {(void **)&parcels, sizeof(struct parcel), 0,
+                               PARCEL_AREA_BYTES / sizeof(struct parcel), 0};
+struct lock parcel_lock;
+static struct parcel *pool; /* under the lock */
+static size_t cut_count;    /* under the lock */
+
+/* ---- parcels ---- */
+
+static struct parcel *cut_parcel(void)
+{
+    if (cut_count == parcel_area.count ||
+        !map_commit_area(&parcel_area, (cut_count + 1) * sizeof(struct parcel))) {
+        return NULL;
+    }
+    return &parcels[cut_count++];
+}
+
+static void spare_push(struct heap *h, struct parcel *p)
+{
+    p->next = h->spare;
+    h->spare = p;
+    h->spare_count++;
+}
+
+static struct parcel *spare_pop(struct heap *h)
+{
+    struct parcel *p = h->spare;
+    if (p != NULL) {
+        h->spare = p->next;
+        h->spare_count--;
+    }
+    return p;
+}
+
+static struct parcel *get_parcel(struct heap *h)
+{
+    if (h->spare == NULL) {
+        lock_acquire(&parcel_lock);
+        for (int i = 0; i < POOL_BATCH && pool != NULL; i++) {
+            struct parcel *p = pool;
+            pool = p->next;
+            spare_push(h, p);
+        }
+        struct parcel *p = h->spare == NULL ? cut_parcel() : NULL;
+        if (p != NULL) {
+            spare_push(h, p);
+        }
+        lock_release(&parcel_lock);
+    }
+    return spare_pop(h);
+}
+
+void remote_recycle(struct heap *h, struct parcel *p)
+{
+    spare_push(h, p);
+    if (h->spare_count > PARCELS_SPARE_MAX) {
+        lock_acquire(&parcel_lock);
+        while (h->spare_count > PARCELS_SPARE_MAX / 2) {
+            struct parcel *out = spare_pop(h);
+            out->next = pool;
+            pool = out;
+        }
+        lock_release(&parcel_lock);
+    }
+}
+
+/* ---- send ---- */
+
+static void publish(struct heap *h, struct parcel *p)
+{
+    struct heap *to = &heaps[p->destination];
+    u64_add_single_writer(&h->remote_sent, p->count);
+    void *head = ptr_load_relaxed(&to->mail); /* relaxed: the CAS checks it */
+    do {
+        p->next = head;
+    } while (!ptr_cas_release(&to->mail, &head, p)); /* [MO-MAIL] */
+}
+
+void remote_send_single(void *p, uint32_t word)
+{
+    struct heap *to = &heaps[WORD_OWNER(word)];
+    void *head = ptr_load_relaxed(&to->strays); /* relaxed: the CAS checks it */
+    do {
+        *(void **)p = head;
+    } while (!ptr_cas_release(&to->strays, &head, p)); /* [MO-MAIL] */
+}
+
+static struct parcel *open_parcel(struct heap *h, struct parcel **slot, uint32_t destination)
+{
+    if (*slot != NULL) {
+        publish(h, *slot);
+    }
+    struct parcel *p = get_parcel(h);
+    *slot = p;
+    if (p != NULL) {
+        p->destination = destination;
+        p->count = 0;
+        p->kib = 0;
+    }
+    return p;
+}
+
+void remote_send(struct heap *h, void *p, uint32_t word)
+{
+    uint32_t destination = WORD_OWNER(word);
+    struct parcel **slot = &h->outbox[destination % OUTBOX_COUNT];
+    struct parcel *parcel = *slot;
+    if (unlikely(parcel == NULL || parcel->destination != destination)) {
+        parcel = open_parcel(h, slot, destination);
+        if (parcel == NULL) {
+            remote_send_single(p, word);
+            return;
+        }
+    }
+    parcel->slots[parcel->count++] = p;
+    parcel->kib = (uint16_t)(parcel->kib + (class_bytes[word & CODE_CLASS_MASK] >> 10));
+    if (unlikely(parcel->count == PARCEL_SLOTS || parcel->kib >= PARCEL_BYTES_MAX >> 10)) {
+        *slot = NULL;
+        publish(h, parcel);
+    }
+}
+
+void remote_publish_all(struct heap *h)
+{
+    for (unsigned i = 0; i < OUTBOX_COUNT; i++) {
+        struct parcel *p = h->outbox[i];
+        h->outbox[i] = NULL;
+        if (p != NULL) {
+            publish(h, p);
+        }
+    }
+}
+
+/* ---- receive ---- */
+
+struct parcel *remote_take(struct heap *h)
+{
+    return ptr_swap_acquire(&h->mail, NULL); /* [MO-MAIL] */
+}
+
+void *remote_take_strays(struct heap *h)
+{
+    return ptr_swap_acquire(&h->strays, NULL); /* [MO-MAIL] */
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Remote frees: a block of another heap is appended, as a pointer, to a parcel for that heap; the
+ * block itself is not touched. Full parcels are published to the owner's mailbox, which the owner
+ * empties at its next slow path.
+ *
+ * Owns: parcels and their pool (RANK_PARCEL), the outboxes and mailboxes of all heaps.
+ * May run together:      send   take(owner)
+ *            send         yes    yes        push: CAS loop, release [MO-MAIL]
+ *            take         yes    no         take: one exchange of the whole stack, acquire
+ * ABA: nothing is ever popped singly, so none. Bounds: one unfinished parcel per outbox slot, at
+ * most PARCEL_SLOTS pointers and PARCEL_BYTES_MAX bytes.
+ * Failure: without memory for a parcel, blocks travel singly, linked through themselves (strays).
+ */
+
+#include "slab/heap.h"
+
+struct parcel {
+    struct parcel *next;
+    uint32_t destination; /* heap id */
+    uint16_t count;
+    uint16_t kib;         /* sizes of the blocks, rounded down */
+    void *slots[PARCEL_SLOTS];
+};
+
+extern struct map_area parcel_area;
+extern struct lock parcel_lock;
+
+/* Owner of h: p belongs to the heap in `word`. */
+void remote_send(struct heap *h, void *p, uint32_t word);
+/* Any thread, also one without a heap. */
+void remote_send_single(void *p, uint32_t word);
+/* Publishes the unfinished parcels of h. */
+void remote_publish_all(struct heap *h);
+
+HAK_INLINE bool remote_has_mail(struct heap *h)
+{
+    /* relaxed: only decides whether to look; remote_take acquires */
+    return ptr_load_relaxed(&h->mail) != NULL || ptr_load_relaxed(&h->strays) != NULL;
+}
+
+/* The holder of h takes all its mail: parcels are given back by remote_recycle. */
+struct parcel *remote_take(struct heap *h);
+void *remote_take_strays(struct heap *h);
+void remote_recycle(struct heap *h, struct parcel *p);

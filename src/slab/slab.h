@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A slab: blocks of one class in one or eight granules, without headers. Free blocks are the set
+ * bits of a bitmap kept away from the blocks, so that giving a block back touches one metadata
+ * line and not the block, and free pages inside a used slab are known without reading them.
+ *
+ * Owns: struct slab of every granule (used at the first granule of a slab).
+ * Threads: only the holder: the owner thread of the heap in the map word, or whoever holds the
+ * shared heap's lock. Invariants: free_count == bits set; fresh_block is past the last block ever
+ * handed out; bits below word_hint * 64 are clear.
+ * A block that is not in the bitmap is live, on its heap's list, or on its way in a parcel.
+ */
+
+#include "base/sizeclass.h"
+#include "map/map.h"
+
+enum slab_place { PLACE_NONE, PLACE_CURRENT, PLACE_PARTIAL, PLACE_FULL };
+
+struct slab {
+    uint32_t next, prev; /* class list, by granule; 0 ends it */
+    uint16_t capacity;
+    uint16_t free_count;
+    uint16_t fresh_block;
+    uint16_t word_hint;
+    uint8_t size_class;
+    uint8_t place;
+    uint8_t is_sentinel;
+    char pad[CACHE_LINE - 19];
+    uint64_t bits[SLAB_WORDS];
+};
+_Static_assert(sizeof(struct slab) == 576, "nine cache lines: neighbours use different cache sets");
+
+extern struct slab *slabs;
+extern struct map_area slab_area;
+
+/* Blocks linked through their first word, in the order they will be handed out. */
+struct chain {
+    void *head;
+    void *last;
+    unsigned count;
+};
+
+HAK_INLINE unsigned slab_span(unsigned size_class)
+{
+    return class_bytes[size_class] <= SMALL_BYTES_MAX ? SLAB_SMALL_GRANULES : SLAB_MID_GRANULES;
+}
+
+/* First granule of the slab that a block of this class lies in. */
+HAK_INLINE uint32_t slab_of(const void *p, unsigned size_class)
+{
+    return (uint32_t)map_index(p) & ~(slab_span(size_class) - 1u);
+}
+
+void slab_init(uint32_t g, unsigned size_class);
+
+/* Appends up to `want` blocks in address order to the chain. */
+void slab_take(uint32_t g, unsigned want, struct chain *chain);
+
+/* Takes a block back. A pointer that is no block, or one that is free already, ends the process. */
+void slab_put(uint32_t g, void *p);
+
+bool slab_check(uint32_t g);

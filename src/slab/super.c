@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "slab/super.h"
+
+#include "base/bits.h"
+
+enum { SUPER_SEARCH_MAX = 8 };
+#define ALL_FREE UINT32_MAX
+
+_Static_assert(SUPER_GRANULES == 32, "the mask has one bit per granule");
+
+static struct super *supers;
+struct map_area super_area = {(void **)&supers, sizeof(struct super), SUPER_GRANULES, 0, 0};
+struct lock super_lock;
+static size_t superslabs; /* under super_lock */
+
+static void super_insert(uint32_t *home, uint32_t s)
+{
+    supers[s].prev = 0;
+    supers[s].next = *home;
+    if (*home != 0) {
+        supers[*home].prev = s;
+    }
+    *home = s;
+}
+
+static void super_remove(uint32_t *home, uint32_t s)
+{
+    if (supers[s].next != 0) {
+        supers[supers[s].next].prev = supers[s].prev;
+    }
+    if (supers[s].prev != 0) {
+        supers[supers[s].prev].next = supers[s].next;
+    } else {
+        *home = supers[s].next;
+    }
+}
+
+static uint32_t super_mask(unsigned span)
+{
+    return (uint32_t)bits_low(span);
+}
+
+/* Position of a free slab, or SUPER_GRANULES. Single granules come from broken groups of eight
+ * first, so that whole groups are left for mid slabs. */
+static unsigned super_place(uint32_t mask, unsigned span)
+{
+    unsigned whole = SUPER_GRANULES;
+    for (unsigned i = 0; i < SUPER_GRANULES; i += SLAB_MID_GRANULES) {
+        uint32_t group = mask >> i & 0xff;
+        if (group == 0xff && whole == SUPER_GRANULES) {
+            whole = i;
+        } else if (group != 0 && group != 0xff && span == 1) {
+            return i + bits_first(group);
+        }
+    }
+    return whole;
+}
+
+/* The fullest superslab among the first few that has room. */
+static uint32_t super_find(uint32_t *home, unsigned span)
+{
+    uint32_t best = 0;
+    unsigned best_free = SUPER_GRANULES + 1;
+    uint32_t s = *home;
+    for (int i = 0; s != 0 && (i < SUPER_SEARCH_MAX || best == 0); i++, s = supers[s].next) {
+        unsigned n = bits_count(supers[s].free_mask);
+        if (n < best_free && super_place(supers[s].free_mask, span) < SUPER_GRANULES) {
+            best = s;
+            best_free = n;
+        }
+    }
+    return best;
+}
+
+static uint32_t super_create(uint32_t *home)
+{
+    uint32_t g = run_alloc(SUPER_GRANULES, SUPER_GRANULES);
+    if (g == RUN_NONE) {
+        return 0;
+    }
+    uint32_t s = g / SUPER_GRANULES;
+    supers[s].free_mask = ALL_FREE;
+    supers[s].home = home;
+    super_insert(home, s);
+    superslabs++;
+    return s;
+}
+
+uint32_t super_alloc(uint32_t *home, unsigned span)
+{
+    lock_acquire(&super_lock);
+    uint32_t s = super_find(home, span);
+    if (s == 0) {
+        s = super_create(home);
+    }
+    uint32_t g = RUN_NONE;
+    if (s != 0) {
+        unsigned at = super_place(supers[s].free_mask, span);
+        g = s * SUPER_GRANULES + at;
+        supers[s].free_mask &= ~(super_mask(span) << at);
+        if (supers[s].free_mask == 0) {
+            super_remove(home, s);
+        }
+        run_mark_dirty(g, span);
+    }
+    lock_release(&super_lock);
+    return g;
+}
+
+static void super_release(uint32_t s)
+{
+    super_remove(supers[s].home, s);
+    superslabs--;
+    run_free(s * SUPER_GRANULES);
+}
+
+void super_free(uint32_t g, unsigned span)
+{
+    uint32_t s = g / SUPER_GRANULES;
+    lock_acquire(&super_lock);
+    uint32_t before = supers[s].free_mask;
+    supers[s].free_mask = before | super_mask(span) << g % SUPER_GRANULES;
+    if (before == 0) {
+        super_insert(supers[s].home, s);
+    }
+    bool is_last = supers[s].next == 0 && supers[s].prev == 0;
+    if (supers[s].free_mask == ALL_FREE && !is_last) {
+        super_release(s);
+    }
+    lock_release(&super_lock);
+}
+
+void super_purge(uint32_t *home)
+{
+    lock_acquire(&super_lock);
+    uint32_t s = *home;
+    while (s != 0) {
+        uint32_t next = supers[s].next;
+        if (supers[s].free_mask == ALL_FREE) {
+            super_release(s);
+        } else {
+            for (uint32_t m = supers[s].free_mask; m != 0; m &= m - 1) {
+                run_purge_range(s * SUPER_GRANULES + bits_first(m), 1);
+            }
+        }
+        s = next;
+    }
+    lock_release(&super_lock);
+}
+
+size_t super_free_granules(uint32_t *home)
+{
+    size_t n = 0;
+    lock_acquire(&super_lock);
+    for (uint32_t s = *home; s != 0; s = supers[s].next) {
+        n += bits_count(supers[s].free_mask);
+    }
+    lock_release(&super_lock);
+    return n;
+}
+
+size_t super_count(void)
+{
+    lock_acquire(&super_lock);
+    size_t n = superslabs;
+    lock_release(&super_lock);
+    return n;
+}
+
+bool super_check(uint32_t *home)
+{
+    bool sound = true;
+    lock_acquire(&super_lock);
+    uint32_t before = 0;
+    for (uint32_t s = *home; s != 0; before = s, s = supers[s].next) {
+        sound = sound && supers[s].prev == before && supers[s].home == home &&
+                supers[s].free_mask != 0;
+    }
+    lock_release(&super_lock);
+    return sound;
+}
