@@ -19,4 +19,7 @@
 /* Keeps the compiler from moving memory accesses across; costs no instruction. */
 #define compiler_barrier() __asm__ __volatile__("" ::: "memory")
 
+/* Makes the compiler forget what it knows about a value; costs no instruction. */
+#define compiler_opaque(x) __asm__("" : "+r"(x))
+
 #define CACHE_LINE 64

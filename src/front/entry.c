@@ -58,7 +58,7 @@ static void report_out_of_memory(size_t size)
     report_text(&r, " KiB, committed ");
     report_number(&r, map_committed_bytes() >> 10);
     report_text(&r, " KiB of ");
-    report_number(&r, map.granules << GRANULE_SHIFT >> 10);
+    report_number(&r, map_granules << GRANULE_SHIFT >> 10);
     report_text(&r, " KiB, superslabs ");
     report_number(&r, super_count());
     report_text(&r, ", large blocks ");
@@ -84,19 +84,19 @@ HAK_COLD static void *out_of_memory(size_t size)
 
 /* ---- malloc ---- */
 
-static void *refill_try(struct front *f, unsigned size_class)
+static void *refill_try(struct front *f, size_t size_class)
 {
     struct heap *h = thread_heap(f);
     if (unlikely(h == NULL)) {
-        return init_once() ? adopt_malloc(size_class) : NULL;
+        return init_once() ? adopt_malloc((unsigned)size_class) : NULL;
     }
     enter(h);
-    void *p = cache_refill(h, size_class);
+    void *p = cache_refill(h, (unsigned)size_class);
     leave(h);
     return p;
 }
 
-HAK_NOINLINE void *entry_refill(struct front *f, unsigned size_class)
+HAK_NOINLINE void *entry_refill(size_t size_class, struct front *f)
 {
     void *p = refill_try(f, size_class);
     if (unlikely(p == NULL) && reclaim()) {
@@ -151,8 +151,9 @@ static bool is_slab_word(uint32_t word)
     return (word & 0xff) < CODE_LARGE && WORD_OWNER(word) != 0;
 }
 
-HAK_NOINLINE void entry_free_slow(struct front *f, void *p, uint32_t word)
+HAK_NOINLINE void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
 {
+    uint32_t word = word_xor_id ^ f->id_word;
     if (!is_slab_word(word)) {
         large_check_pointer(p, "free");
         large_free(p);
@@ -176,7 +177,7 @@ static size_t usable_size(const void *p, const char *caller)
     if (likely(is_slab_word(word))) {
         return class_bytes[word & CODE_CLASS_MASK];
     }
-    if (map_index(p) >= map.granules) {
+    if (map_index(p) >= map_granules) {
         return 0; /* not ours */
     }
     large_check_pointer(p, caller);
@@ -265,7 +266,7 @@ void *entry_realloc(void *p, size_t size)
         return NULL;
     }
     uint32_t word = map_word_of(p);
-    if (unlikely(size > SIZE_LIMIT || map_index(p) >= map.granules)) {
+    if (unlikely(size > SIZE_LIMIT || map_index(p) >= map_granules)) {
         return out_of_memory(SIZE_MAX); /* too large, or a block that is not ours: left as it is */
     }
     if (!is_slab_word(word)) {

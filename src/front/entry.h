@@ -16,21 +16,23 @@
 /* Tiny build: every n-th fast path is missed (HAKMEM_TEST_FORCE_SLOW). */
 bool entry_forced_slow(void);
 
-void *entry_refill(struct front *f, unsigned size_class);
+void *entry_refill(size_t size_class, struct front *f);
 void *entry_malloc_slow(size_t size);
-void entry_free_slow(struct front *f, void *p, uint32_t word);
+/* The map word of p is word_xor_id ^ f->id_word. */
+void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id);
 
 HAK_INLINE void *entry_malloc(size_t size)
 {
     size_t step = size_step(size);
+    compiler_opaque(step); /* or the test is done on size - 1, at the price of a copy */
     if (unlikely(step >= CLASS_STEP_COUNT)) { /* large, or 0 */
         return entry_malloc_slow(size);
     }
-    unsigned c = class_of_step[step];
+    size_t c = class_of_step[step];
     struct front *f = thread_front;
     void *p = f->list[c];
     if (unlikely(p == NULL) || (BUILD_TINY && entry_forced_slow())) {
-        return entry_refill(f, c);
+        return entry_refill(c, f);
     }
     f->list[c] = *(void **)p;
     return p;
@@ -44,14 +46,13 @@ HAK_INLINE void *entry_malloc(size_t size)
 HAK_INLINE void entry_free(void *p)
 {
     size_t g = map_index(p);
-    if (unlikely(g >= map.granules)) {
-        return; /* NULL, or not ours: see PITFALLS in docs/data-path.md */
+    if (unlikely(g >= map_granules)) {
+        return; /* NULL, or not ours */
     }
-    uint32_t word = map_word(g);
     struct front *f = thread_front;
-    uint32_t c = word ^ f->id_word;
+    uint32_t c = map_word(g) ^ f->id_word;
     if (unlikely(c >= CLASS_COUNT) || (BUILD_TINY && entry_forced_slow())) {
-        entry_free_slow(f, p, word);
+        entry_free_slow(p, f, c);
         return;
     }
     *(void **)p = f->list[c];

@@ -3,7 +3,9 @@
 
 #include "os/os.h"
 
-struct map map __attribute__((visibility("hidden")));
+uintptr_t map_base;
+atomic_u32 *map_words;
+size_t map_granules;
 
 #define SUPER_BYTES ((size_t)SUPER_GRANULES << GRANULE_SHIFT)
 #define PAGE_MAX GRANULE_BYTES /* areas start at multiples of the largest system page */
@@ -40,13 +42,13 @@ static size_t tables_bytes(size_t granules)
 static void map_lay_out(char *start, size_t granules)
 {
     char *at = start;
-    map.words = (atomic_u32 *)at;
+    map_words = (atomic_u32 *)at;
     at += round_up(granules * sizeof(atomic_u32), PAGE_MAX);
     for (size_t i = 0; i < layout.area_count; i++) {
         *layout.areas[i]->where = at;
         at += area_bytes(layout.areas[i], granules);
     }
-    map.base = round_up((uintptr_t)at, SUPER_BYTES);
+    map_base = round_up((uintptr_t)at, SUPER_BYTES);
 }
 
 static bool commit_table(char *table, size_t *committed, size_t bytes)
@@ -73,7 +75,7 @@ static bool commit_tables(size_t granules)
     for (size_t i = 0; layout.thrifty && i < layout.area_count; i++) {
         struct map_area *a = layout.areas[i];
         size_t bytes = a->granules_each ? (granules / a->granules_each + 1) * a->element_bytes : 0;
-        size_t most = area_bytes(a, map.granules);
+        size_t most = area_bytes(a, map_granules);
         if (!map_commit_area(a, bytes < most ? bytes : most)) {
             return false;
         }
@@ -85,18 +87,18 @@ static bool commit_tables(size_t granules)
  * counts commitments, only the words now. */
 static bool map_commit_first(char *start)
 {
-    size_t tables = map.base - (uintptr_t)start;
+    size_t tables = map_base - (uintptr_t)start;
     if (!layout.thrifty && os_commit(start, tables + COMMIT_BYTES)) {
         os_no_huge_pages(start, tables + COMMIT_BYTES);
         layout.committed_end = COMMIT_BYTES >> GRANULE_SHIFT;
         for (size_t i = 0; i < layout.area_count; i++) {
-            layout.areas[i]->committed_bytes = area_bytes(layout.areas[i], map.granules);
+            layout.areas[i]->committed_bytes = area_bytes(layout.areas[i], map_granules);
         }
         return true;
     }
     layout.thrifty = true;
     layout.committed_end = 0;
-    return os_commit(map.words, round_up(map.granules * sizeof(atomic_u32), PAGE_MAX));
+    return os_commit(map_words, round_up(map_granules * sizeof(atomic_u32), PAGE_MAX));
 }
 
 static bool map_init_sized(size_t reserve_granules, size_t granules)
@@ -107,10 +109,10 @@ static bool map_init_sized(size_t reserve_granules, size_t granules)
         return false;
     }
     map_lay_out(start, granules);
-    map.granules = granules;
+    map_granules = granules;
     layout.reserved_end = reserve_granules;
     if (!map_commit_first(start)) {
-        map = (struct map){0};
+        map_granules = 0;
         os_unreserve(start, bytes);
         return false;
     }
@@ -170,7 +172,7 @@ static bool map_commit_to(size_t end)
         return false;
     }
     size_t generous = round_up(end, COMMIT_BYTES >> GRANULE_SHIFT);
-    size_t ends[2] = {layout.thrifty || generous > map.granules ? end : generous, end};
+    size_t ends[2] = {layout.thrifty || generous > map_granules ? end : generous, end};
     for (int i = 0; i < 2; i++) {
         size_t bytes = (ends[i] - layout.committed_end) << GRANULE_SHIFT;
         if (os_commit(map_address(layout.committed_end), bytes)) {
@@ -186,7 +188,7 @@ bool map_grow(size_t *start, size_t len)
     for (;;) {
         size_t at = *start;
         size_t end = at + len;
-        if (end > map.granules) {
+        if (end > map_granules) {
             return false;
         }
         if (end > layout.reserved_end && !map_reserve_more(end, start)) {

@@ -27,12 +27,12 @@ enum {
     CODE_FREED = 0xc1,    /* head of a large run that was freed */
 };
 
-struct map {
-    uintptr_t base; /* all const after map_init; zero before, so that nothing is found */
-    atomic_u32 *words;
-    size_t granules;
-};
-extern struct map map;
+/* Const after map_init; zero before, so that nothing is found. Three variables and not a struct:
+ * each is then one operand of an instruction of free(). */
+#define MAP_HIDDEN __attribute__((visibility("hidden")))
+extern uintptr_t map_base MAP_HIDDEN;
+extern atomic_u32 *map_words MAP_HIDDEN;
+extern size_t map_granules MAP_HIDDEN;
 
 /* A table with one element for every `granules_each` granules, or `count` elements in all. */
 struct map_area {
@@ -57,38 +57,38 @@ bool map_is_thrifty(void); /* address space or commit charge is limited */
 
 HAK_INLINE size_t map_index(const void *p)
 {
-    return ((uintptr_t)p - map.base) >> GRANULE_SHIFT;
+    return ((uintptr_t)p - map_base) >> GRANULE_SHIFT;
 }
 
 HAK_INLINE void *map_address(size_t granule)
 {
-    return (void *)(map.base + (granule << GRANULE_SHIFT));
+    return (void *)(map_base + (granule << GRANULE_SHIFT));
 }
 
 HAK_INLINE uint32_t map_word(size_t granule)
 {
-    return u32_load_relaxed(&map.words[granule]); /* [MO-WORD] */
+    return u32_load_relaxed(&map_words[granule]); /* [MO-WORD] */
 }
 
 HAK_INLINE void map_set_word(size_t granule, uint32_t word)
 {
-    u32_store_relaxed(&map.words[granule], word); /* [MO-WORD] */
+    u32_store_relaxed(&map_words[granule], word); /* [MO-WORD] */
 }
 
 /* For handing a slab from one holder to another: [MO-HANDOVER]. */
 HAK_INLINE uint32_t map_word_acquire(size_t granule)
 {
-    return u32_load_acquire(&map.words[granule]);
+    return u32_load_acquire(&map_words[granule]);
 }
 
 HAK_INLINE void map_set_word_release(size_t granule, uint32_t word)
 {
-    u32_store_release(&map.words[granule], word);
+    u32_store_release(&map_words[granule], word);
 }
 
 /* The word of any address; 0 for foreign ones. */
 HAK_INLINE uint32_t map_word_of(const void *p)
 {
     size_t g = map_index(p);
-    return g < map.granules ? map_word(g) : 0;
+    return g < map_granules ? map_word(g) : 0;
 }

@@ -258,7 +258,7 @@ static uint32_t cut_frontier(size_t len, size_t align)
 
 uint32_t run_alloc(size_t len, size_t align)
 {
-    if (len >= map.granules) {
+    if (len >= map_granules) {
         return RUN_NONE;
     }
     lock_acquire(&run_lock);

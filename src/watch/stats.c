@@ -36,7 +36,7 @@ static void add_heap(struct stats *s, const struct heap *h)
 struct stats stats_collect(void)
 {
     struct stats s = {0};
-    if (map.granules == 0) {
+    if (map_granules == 0) {
         return s;
     }
     s.heaps = heap_count();
