@@ -59,6 +59,11 @@ static inline uint64_t u64_load_relaxed(const atomic_u64 *a)
     return atomic_load_explicit(a, memory_order_relaxed);
 }
 
+static inline void u64_store_relaxed(atomic_u64 *a, uint64_t v)
+{
+    atomic_store_explicit(a, v, memory_order_relaxed);
+}
+
 static inline uint64_t u64_add_relaxed(atomic_u64 *a, uint64_t v)
 {
     return atomic_fetch_add_explicit(a, v, memory_order_relaxed);

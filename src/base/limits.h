@@ -23,7 +23,7 @@ enum {
     SUPER_GRANULES = 32,          /* 2 MiB: one huge page */
     SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX */
     SLAB_MID_GRANULES = 8,        /* 512 KiB: 8 blocks of 64 KiB */
-    SMALL_BYTES_MAX = 2048,
+    SMALL_BYTES_MAX = 2048 + 64,
     SLAB_BLOCKS_MAX = 4096,       /* 64 KiB of 16-byte blocks */
     SLAB_WORDS = SLAB_BLOCKS_MAX / 64,
 
@@ -37,10 +37,12 @@ enum {
     BATCH_FIRST = LIMIT(16, 1),
     BATCH_MAX = LIMIT(128, 3),
     BATCH_BYTES_MAX = 16 << 10,
-    CACHE_BLOCKS_MIN = LIMIT(32, 2),
-    CACHE_BYTES_MIN = LIMIT(256 << 10, 512), /* per class; about an eighth of a core's L2 */
-    CACHE_SHARE_SHIFT = 3,        /* plus an eighth of the class's slabs, so that it scales with the heap */
-    SENTINEL_EVERY = LIMIT(4, 2), /* one slab in so many reports its frees */
+    CACHE_BLOCKS_MIN = LIMIT(16, 2),
+    CACHE_BYTES_MIN = LIMIT(128 << 10, 512), /* per class */
+    CACHE_SHARE_SHIFT = 5,        /* plus a 32nd of the class's slabs: it scales with the heap */
+    SENTINEL_EVERY_SMALL = LIMIT(16, 2), /* one slab in so many reports its frees */
+    SENTINEL_EVERY_MID = LIMIT(4, 2),
+    CHECK_BACKOFF_MAX = 3,
     PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */
     PUBLISH_PARTIALS_MIN = LIMIT(8, 1), /* partial slabs a class keeps before it offers one */
 
@@ -50,7 +52,7 @@ enum {
     MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */
 
     DECAY_MS = LIMIT(1000, 1),    /* age at which freed runs go back to the system */
-    DECAY_TICK_MS = LIMIT(50, 0),
+    DECAY_TICK_MS = LIMIT(50, 1),
 };
 
 /* Address space: asked for first, and the least that is worth having. */

@@ -2,16 +2,21 @@
 #pragma once
 /*
  * Size classes: 16-byte steps to 128, then four per doubling, up to 64 KiB (waste at most 25 %,
- * 12 % in the mean). Constant tables, readable by any thread at any time.
- * Doors: size_step() + class_of_step[] (size -> class), class_bytes[], class_reciprocal[].
- * There is no 8-byte class: compilers assume that every block is 16-byte aligned.
+ * 12 % in the mean). From 1 KiB on a class is one cache line longer than the round number: an odd
+ * number of lines spreads the blocks over all sets of the cache (multiples of 1 KiB share four of
+ * the 64), and the common "round size plus a small header" fits. Aligned requests that such sizes
+ * cannot serve have classes of their own, powers of two.
+ * Constant tables, readable by any thread at any time. There is no 8-byte class: compilers assume
+ * that every block is 16-byte aligned. Figures: docs/decisions/0002-size-classes.md.
  */
 
 #include "base/compiler.h"
 
-#define CLASS_COUNT 44
-#define CLASS_BYTES_MAX 65536
+#define CLASS_COUNT 51
+#define CLASS_BYTES_MAX 65600
 #define CLASS_STEP_COUNT (CLASS_BYTES_MAX / 16)
+#define CLASS_FIRST_ALIGNED 44
+#define CLASS_ALIGNED_BYTES_MAX 65536
 
 /* X(class, largest size of the class before, size) */
 #define SIZE_CLASSES(X) \
@@ -34,31 +39,41 @@
     X(16, 512, 640) \
     X(17, 640, 768) \
     X(18, 768, 896) \
-    X(19, 896, 1024) \
-    X(20, 1024, 1280) \
-    X(21, 1280, 1536) \
-    X(22, 1536, 1792) \
-    X(23, 1792, 2048) \
-    X(24, 2048, 2560) \
-    X(25, 2560, 3072) \
-    X(26, 3072, 3584) \
-    X(27, 3584, 4096) \
-    X(28, 4096, 5120) \
-    X(29, 5120, 6144) \
-    X(30, 6144, 7168) \
-    X(31, 7168, 8192) \
-    X(32, 8192, 10240) \
-    X(33, 10240, 12288) \
-    X(34, 12288, 14336) \
-    X(35, 14336, 16384) \
-    X(36, 16384, 20480) \
-    X(37, 20480, 24576) \
-    X(38, 24576, 28672) \
-    X(39, 28672, 32768) \
-    X(40, 32768, 40960) \
-    X(41, 40960, 49152) \
-    X(42, 49152, 57344) \
-    X(43, 57344, 65536)
+    X(19, 896, 1088) \
+    X(20, 1088, 1344) \
+    X(21, 1344, 1600) \
+    X(22, 1600, 1856) \
+    X(23, 1856, 2112) \
+    X(24, 2112, 2624) \
+    X(25, 2624, 3136) \
+    X(26, 3136, 3648) \
+    X(27, 3648, 4160) \
+    X(28, 4160, 5184) \
+    X(29, 5184, 6208) \
+    X(30, 6208, 7232) \
+    X(31, 7232, 8256) \
+    X(32, 8256, 10304) \
+    X(33, 10304, 12352) \
+    X(34, 12352, 14400) \
+    X(35, 14400, 16448) \
+    X(36, 16448, 20544) \
+    X(37, 20544, 24640) \
+    X(38, 24640, 28736) \
+    X(39, 28736, 32832) \
+    X(40, 32832, 41024) \
+    X(41, 41024, 49216) \
+    X(42, 49216, 57408) \
+    X(43, 57408, 65600)
+
+/* X(class, size): reached by alignment only. */
+#define ALIGNED_CLASSES(X) \
+    X(44, 1024) \
+    X(45, 2048) \
+    X(46, 4096) \
+    X(47, 8192) \
+    X(48, 16384) \
+    X(49, 32768) \
+    X(50, 65536)
 
 extern const uint8_t class_of_step[CLASS_STEP_COUNT];
 extern const uint32_t class_bytes[CLASS_COUNT];
@@ -77,5 +92,5 @@ HAK_INLINE unsigned class_of_size(size_t size)
     return class_of_step[size_step(size)];
 }
 
-/* The smallest class that holds size bytes at the given power-of-two alignment; both <= 64 KiB. */
+/* A class that holds size bytes at a power-of-two alignment; both <= CLASS_ALIGNED_BYTES_MAX. */
 unsigned class_of_aligned(size_t size, size_t alignment);

@@ -41,44 +41,68 @@ static void send_chain_home(struct heap *h, void *p)
     }
 }
 
-/* Walks to the block at position n (from 1), or returns NULL if the list is shorter. */
-static void *list_at(const struct heap *h, unsigned size_class, uint32_t n)
+/* The list is known to hold n blocks; it is due for a look when it may have reached its limit. */
+static void set_length(struct size_class_state *cs, uint32_t n)
 {
-    void *p = h->front.list[size_class];
-    while (p != NULL && --n != 0) {
-        p = *(void **)p;
-    }
-    return p;
+    uint32_t room = cs->list_limit > n ? cs->list_limit - n : 0;
+    cs->list_known = n;
+    cs->list_estimate = n;
+    cs->list_check = n + (room << cs->backoff);
 }
 
-/* Keeps the `keep` hottest blocks; the cold tail goes home. */
-static void flush(struct heap *h, unsigned size_class, uint32_t keep)
+/* Keeps the hottest blocks, down to `last_kept`; the cold tail goes home. */
+static void flush(struct heap *h, void *last_kept)
+{
+    void *tail = *(void **)last_kept;
+    *(void **)last_kept = NULL;
+    send_chain_home(h, tail);
+}
+
+/*
+ * The list is long. If it grew by most of what was freed since it was last known, the program does
+ * nothing but free: close the slabs, and the rest goes straight home. Otherwise it has drifted here
+ * while blocks were replaced: give up the colder half.
+ */
+static void shorten(struct heap *h, unsigned size_class, uint32_t n, void *last_kept)
 {
     struct size_class_state *cs = &h->classes[size_class];
-    void *last = list_at(h, size_class, keep);
-    if (last != NULL) {
-        void *tail = *(void **)last;
-        *(void **)last = NULL;
-        send_chain_home(h, tail);
-    }
-    cs->list_estimate = keep;
+    uint32_t freed = cs->list_estimate - cs->list_known;
+    uint32_t grown = n > cs->list_known ? n - cs->list_known : 0;
+    cs->backoff = 0;
     cs->refills_since_flush = 0;
+    cs->batch = (uint16_t)(cs->batch / 2 != 0 ? cs->batch / 2 : 1);
     u64_add_single_writer(&cs->flushes, 1);
+    if (grown > freed / 2) {
+        set_length(cs, n);
+        cs->mode = MODE_DRAINING;
+        heap_close_slabs(h, size_class);
+    } else {
+        set_length(cs, cs->list_limit / 2);
+        flush(h, last_kept);
+    }
 }
 
-/* The estimate says that the list is too long. Walk and see. */
+/*
+ * Only frees are sampled, so a list that is used up as fast as it grows looks long too. Walk it:
+ * most often it is short, and then the next walk comes later, up to CHECK_BACKOFF_MAX doublings,
+ * so that programs that replace blocks for ever pay a fraction of a step per free.
+ */
 HAK_NOINLINE static void check_length(struct heap *h, unsigned size_class)
 {
     struct size_class_state *cs = &h->classes[size_class];
-    uint32_t limit = cs->list_limit;
-    if (list_at(h, size_class, limit - limit / 4) == NULL) {
-        cs->list_estimate = limit / 2; /* shorter than 3/4: ask again after another half */
+    uint32_t half = cs->list_limit / 2 != 0 ? cs->list_limit / 2 : 1;
+    uint32_t long_at = cs->list_limit - cs->list_limit / 4;
+    uint32_t n = 0;
+    void *middle = NULL;
+    for (void *p = h->front.list[size_class]; p != NULL && n < long_at; p = *(void **)p) {
+        middle = ++n == half ? p : middle;
+    }
+    if (n >= long_at && middle != NULL) {
+        shorten(h, size_class, n, middle);
         return;
     }
-    cs->batch = (uint16_t)(cs->batch / 2 != 0 ? cs->batch / 2 : 1);
-    cs->mode = MODE_DRAINING;
-    heap_close_slabs(h, size_class);
-    flush(h, size_class, limit / 2 != 0 ? limit / 2 : 1);
+    cs->backoff = n > half ? 0 : cs->backoff < CHECK_BACKOFF_MAX ? cs->backoff + 1 : cs->backoff;
+    set_length(cs, n);
 }
 
 static void push_counted(struct heap *h, unsigned size_class, void *p, unsigned weight)
@@ -86,20 +110,20 @@ static void push_counted(struct heap *h, unsigned size_class, void *p, unsigned 
     struct size_class_state *cs = &h->classes[size_class];
     push(h, size_class, p);
     cs->list_estimate += weight;
-    if (unlikely(cs->list_estimate > cs->list_limit)) {
+    if (unlikely(cs->list_estimate > cs->list_check)) {
         check_length(h, size_class);
     }
 }
 
 /* ---- free ---- */
 
-void cache_free_own(struct heap *h, void *p, uint32_t word)
+HAK_INLINE void free_own(struct heap *h, void *p, uint32_t word)
 {
     unsigned c = word & CODE_CLASS_MASK;
     if (h->classes[c].mode == MODE_DRAINING) {
         heap_put(h, c, p);
     } else if (word & CODE_SENTINEL) {
-        push_counted(h, c, p, SENTINEL_EVERY);
+        push_counted(h, c, p, heap_sentinel_every(c));
     } else {
         heap_open_slab(h, c, p);
         push(h, c, p);
@@ -108,8 +132,8 @@ void cache_free_own(struct heap *h, void *p, uint32_t word)
 
 void cache_free(struct heap *h, void *p, uint32_t word)
 {
-    if (WORD_OWNER(word) == h->id) {
-        cache_free_own(h, p, word);
+    if (likely(WORD_OWNER(word) == h->id)) {
+        free_own(h, p, word);
     } else {
         remote_send(h, p, word);
     }
@@ -190,16 +214,16 @@ void *cache_refill(struct heap *h, unsigned size_class)
         cs->mode = MODE_CACHED;
     }
     offer_slab(h, cs);
-    struct chain chain = heap_take(h, size_class, next_batch(cs));
-    if (chain.head == NULL) {
-        return NULL;
+    void *rest = h->front.list[size_class]; /* not empty only when the fast path was denied */
+    void *p;
+    unsigned taken = heap_take(h, size_class, next_batch(cs), rest, &p);
+    if (taken == 0) {
+        return pop(h, size_class);
     }
     u64_add_single_writer(&cs->refills, 1);
-    void *rest = h->front.list[size_class]; /* not empty only when the fast path was denied */
-    *(void **)chain.last = rest;
-    cs->list_estimate = rest == NULL ? chain.count : cs->list_estimate + chain.count;
-    h->front.list[size_class] = *(void **)chain.head;
-    return chain.head;
+    set_length(cs, rest == NULL ? taken : cs->list_estimate + taken);
+    h->front.list[size_class] = *(void **)p;
+    return p;
 }
 
 /* ---- giving up ---- */

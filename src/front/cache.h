@@ -4,10 +4,11 @@
  * The warm path between the lists and the page heaps: refill when a list is empty, flush when it
  * is too long, unpacking of mail, and the choice of how frees of a class travel.
  *
- * Nothing is counted on the hot path. A list's growth is sampled: one slab in SENTINEL_EVERY is
- * never opened, so that its frees come here and stand for SENTINEL_EVERY. When the estimate passes
- * the limit, the list is walked; when it is really long, its cold tail goes home, the class's slabs
- * are closed and frees set a bit at home (DRAINING) until the next refill.
+ * Nothing is counted on the hot path. A list's growth is sampled: some slabs of a class, the
+ * sentinels, are never opened, so that their frees come here and stand for those of the others.
+ * When the estimate is due, the list is walked; when it is really long, its cold tail goes home,
+ * or, if the program does nothing but free, the class's slabs are closed and frees set a bit at
+ * home (DRAINING) until the next refill.
  * Threads: the owner of the heap. Failure: NULL. Calls: heap, remote, adopt.
  */
 
@@ -15,9 +16,7 @@
 
 /* The list of the class is empty: fill it and return one block. */
 void *cache_refill(struct heap *h, unsigned size_class);
-/* A block of h itself whose slab is closed (or whose fast path was denied). */
-void cache_free_own(struct heap *h, void *p, uint32_t word);
-/* Any block of a slab: own, or sent to its owner. */
+/* A block of a slab that the fast path refused: h's own and closed, or another heap's. */
 void cache_free(struct heap *h, void *p, uint32_t word);
 /* Empties the mailbox. */
 void cache_drain_mail(struct heap *h);

@@ -15,7 +15,7 @@
 #include "slab/remote.h"
 
 #define SIZE_LIMIT ((size_t)PTRDIFF_MAX)
-enum { REPORT_EVERY_MS = 10000 };
+enum { REPORT_EVERY_MS = 10000, REPORTS_MAX = 10 };
 
 /* A slow path is bracketed by these, so that a forked child knows which heaps are whole. */
 static void enter(struct heap *h)
@@ -39,16 +39,40 @@ bool entry_forced_slow(void)
 
 /* ---- memory is out ---- */
 
-/* One line per burst. */
-static void report_out_of_memory(size_t size)
+/* One line per burst: it ends when as much memory as was missing could be had again. A program that
+ * lives at its limit gets REPORTS_MAX lines, then one in REPORT_EVERY_MS. relaxed throughout: two
+ * threads may both report. */
+static atomic_u64 missing;
+
+static bool report_is_due(size_t size)
 {
-    static atomic_u32 last_ms;
-    uint32_t now = os_now_ms() | 1;
-    uint32_t last = u32_load_relaxed(&last_ms); /* relaxed: two threads may both report */
-    if (last != 0 && now - last < REPORT_EVERY_MS) {
-        return;
+    static atomic_u32 reports, last_ms;
+    if (u64_load_relaxed(&missing) != 0) {
+        return false;
+    }
+    u64_store_relaxed(&missing, size != 0 ? size : 1);
+    uint32_t now = os_now_ms();
+    if (u32_add_relaxed(&reports, 1) >= REPORTS_MAX &&
+        now - u32_load_relaxed(&last_ms) < REPORT_EVERY_MS) {
+        return false;
     }
     u32_store_relaxed(&last_ms, now);
+    return true;
+}
+
+static void note_success(size_t size)
+{
+    uint64_t n = u64_load_relaxed(&missing);
+    if (unlikely(n != 0) && size >= n) {
+        u64_store_relaxed(&missing, 0);
+    }
+}
+
+static void report_out_of_memory(size_t size)
+{
+    if (!report_is_due(size)) {
+        return;
+    }
     struct report r;
     report_begin(&r);
     report_text(&r, "out of memory (ENOMEM): ");
@@ -102,7 +126,11 @@ HAK_NOINLINE void *entry_refill(size_t size_class, struct front *f)
     if (unlikely(p == NULL) && reclaim()) {
         p = refill_try(f, size_class);
     }
-    return likely(p != NULL) ? p : out_of_memory(class_bytes[size_class]);
+    if (unlikely(p == NULL)) {
+        return out_of_memory(class_bytes[size_class]);
+    }
+    note_success(class_bytes[size_class]);
+    return p;
 }
 
 static void *large_try(size_t size, size_t alignment, bool zero)
@@ -111,7 +139,11 @@ static void *large_try(size_t size, size_t alignment, bool zero)
     if (unlikely(p == NULL) && reclaim()) {
         p = large_alloc(size, alignment, zero);
     }
-    return likely(p != NULL) ? p : out_of_memory(size);
+    if (unlikely(p == NULL)) {
+        return out_of_memory(size);
+    }
+    note_success(size);
+    return p;
 }
 
 HAK_NOINLINE void *entry_malloc_slow(size_t size)
@@ -290,13 +322,23 @@ static void *aligned_slow(size_t alignment, size_t size)
     return large_try(size != 0 ? size : 1, alignment, false);
 }
 
+/* alignment <= 16 is every block's: the plain path. */
 void *entry_aligned(size_t alignment, size_t size)
 {
-    if (size > CLASS_BYTES_MAX || alignment > CLASS_BYTES_MAX) {
+    if (alignment <= 16) {
+        return entry_malloc(size);
+    }
+    if (size > CLASS_ALIGNED_BYTES_MAX || alignment > CLASS_ALIGNED_BYTES_MAX) {
         return aligned_slow(alignment, size);
     }
     unsigned c = class_of_aligned(size != 0 ? size : 1, alignment);
-    return entry_malloc(class_bytes[c]);
+    struct front *f = thread_front;
+    void *p = f->list[c];
+    if (unlikely(p == NULL)) {
+        return entry_refill(c, f);
+    }
+    f->list[c] = *(void **)p;
+    return p;
 }
 
 void *entry_aligned_no_errno(size_t alignment, size_t size)

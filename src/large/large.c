@@ -172,10 +172,11 @@ static bool move_pages(uint32_t from, uint32_t to)
     }
     u32_add_relaxed(&moved_count, 1); /* relaxed: a bound */
     runs[to].moved = true;
-    if (runs[from].touched == bytes) { /* nothing was written beyond: it reads as zero now */
+    size_t whole = bytes >> GRANULE_SHIFT; /* the rest of the last granule may hold old data */
+    if (granules_of(runs[from].touched) == whole) {
         runs[from].touched = 0;
-        run_mark_clean(from, granules_of(bytes));
     }
+    run_mark_clean(from, whole);
     return true;
 }
 

@@ -4,6 +4,8 @@
  * that no libstdc++ is needed. C cannot throw: on failure the new-handler runs, if there is one,
  * then libstdc++'s or libc++'s __throw_bad_alloc, if it is there. Compiled with -fexceptions, so
  * that what these throw may pass. Sizes and alignments given to delete are not needed.
+ * The nothrow forms of new are left to the C++ library: they call the forms here and catch what
+ * these or the new-handler throw, which C cannot.
  */
 #include <stdlib.h>
 
@@ -62,28 +64,10 @@ HAK_INLINE void *new_aligned(size_t size, size_t alignment)
     return p;
 }
 
-/* The nothrow forms run the handler too; one that throws ends the program by std::terminate, as
- * the nothrow forms of the C++ library do when they are noexcept. */
-HAK_INLINE void *new_nothrow(size_t size)
-{
-    void *p = entry_malloc(size);
-    return likely(p != NULL) ? p : new_slow(1, size);
-}
-
-HAK_INLINE void *new_aligned_nothrow(size_t size, size_t alignment)
-{
-    void *p = entry_aligned(alignment, size);
-    return likely(p != NULL) ? p : new_slow(alignment, size);
-}
-
 void *_Znwm(size_t size);
 void *_Znam(size_t size);
-void *_ZnwmRKSt9nothrow_t(size_t size, const void *tag);
-void *_ZnamRKSt9nothrow_t(size_t size, const void *tag);
 void *_ZnwmSt11align_val_t(size_t size, size_t alignment);
 void *_ZnamSt11align_val_t(size_t size, size_t alignment);
-void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag);
-void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag);
 void _ZdlPv(void *p);
 void _ZdaPv(void *p);
 void _ZdlPvm(void *p, size_t size);
@@ -107,18 +91,6 @@ HAK_EXPORT void *_Znam(size_t size)
     return new_plain(size);
 }
 
-HAK_EXPORT void *_ZnwmRKSt9nothrow_t(size_t size, const void *tag)
-{
-    (void)tag;
-    return new_nothrow(size);
-}
-
-HAK_EXPORT void *_ZnamRKSt9nothrow_t(size_t size, const void *tag)
-{
-    (void)tag;
-    return new_nothrow(size);
-}
-
 HAK_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t alignment)
 {
     return new_aligned(size, alignment);
@@ -127,18 +99,6 @@ HAK_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t alignment)
 HAK_EXPORT void *_ZnamSt11align_val_t(size_t size, size_t alignment)
 {
     return new_aligned(size, alignment);
-}
-
-HAK_EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag)
-{
-    (void)tag;
-    return new_aligned_nothrow(size, alignment);
-}
-
-HAK_EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *tag)
-{
-    (void)tag;
-    return new_aligned_nothrow(size, alignment);
 }
 
 HAK_EXPORT HAK_HOT void _ZdlPv(void *p)

@@ -175,9 +175,11 @@ static bool range_is_dirty(uint32_t g, size_t len)
 
 /* ---- handing out ---- */
 
+/* Alignment is one of addresses: the map's base is aligned to a superslab only. */
 static size_t align_up(size_t g, size_t align)
 {
-    return (g + align - 1) & ~(align - 1);
+    size_t first = map_base >> GRANULE_SHIFT;
+    return ((first + g + align - 1) & ~(align - 1)) - first;
 }
 
 static bool fits(uint32_t g, size_t len, size_t align)
@@ -380,6 +382,11 @@ void run_shrink(uint32_t g, size_t len)
 void run_mark_dirty(uint32_t g, size_t len)
 {
     memset(dirty + g, 1, len);
+}
+
+bool run_is_dirty(uint32_t g, size_t len)
+{
+    return memchr(dirty + g, 0, len) == NULL;
 }
 
 void run_mark_clean(uint32_t g, size_t len)

@@ -39,7 +39,7 @@ extern struct map_area run_areas[2];
 /* Tables are in place: the first run may be cut. */
 void run_init(void);
 
-/* `len` granules whose first is a multiple of `align` (a power of two). */
+/* `len` granules whose address is a multiple of `align` (a power of two) granules. */
 uint32_t run_alloc(size_t len, size_t align);
 /* The caller has marked what it wrote to with run_mark_dirty. */
 void run_free(uint32_t g);
@@ -49,6 +49,7 @@ bool run_extend(uint32_t g, size_t len);
 void run_shrink(uint32_t g, size_t len);
 
 void run_mark_dirty(uint32_t g, size_t len);
+bool run_is_dirty(uint32_t g, size_t len); /* all of it */
 void run_mark_clean(uint32_t g, size_t len);
 /* Clears [from, from + bytes) of the run's memory as far as it is dirty. */
 void run_clear(uint32_t g, size_t bytes);

@@ -16,7 +16,8 @@ enum {
 static struct front front_none = {{0}, UINT32_MAX << 8};
 static struct front front_dead = {{0}, UINT32_MAX << 8};
 
-_Thread_local struct front *thread_front = &front_none;
+_Thread_local struct front *thread_front
+    __attribute__((tls_model("initial-exec"), visibility("hidden"))) = &front_none;
 
 static pthread_key_t exit_key;
 static bool have_exit_key;

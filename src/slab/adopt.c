@@ -103,9 +103,10 @@ void *adopt_malloc(unsigned size_class)
 {
     lock_acquire(&shared_heap_lock);
     settle();
-    struct chain chain = heap_take(shared_heap(), size_class, 1);
+    void *p;
+    heap_take(shared_heap(), size_class, 1, NULL, &p);
     lock_release(&shared_heap_lock);
-    return chain.head;
+    return p;
 }
 
 void adopt_purge(void)

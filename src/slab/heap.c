@@ -215,7 +215,8 @@ void heap_link_slab(struct heap *h, uint32_t g)
     struct slab *s = &slabs[g];
     unsigned c = s->size_class;
     struct size_class_state *cs = &h->classes[c];
-    s->is_sentinel = cs->slab_count % SENTINEL_EVERY == SENTINEL_EVERY - 1;
+    unsigned every = heap_sentinel_every(c);
+    s->is_sentinel = cs->slab_count % every == every - 1;
     cs->slab_count++;
     count_away(cs, (uint64_t)(s->capacity - s->free_count));
     set_list_limit(cs, c);
@@ -263,11 +264,12 @@ static uint32_t fullest_partial(const struct size_class_state *cs)
 
 static bool add_slab(struct heap *h, unsigned size_class)
 {
-    uint32_t g = super_alloc(&h->supers, slab_span(size_class));
+    bool was_touched = false;
+    uint32_t g = super_alloc(&h->supers, slab_span(size_class), &was_touched);
     if (g == RUN_NONE) {
         return false;
     }
-    slab_init(g, size_class);
+    slab_init(g, size_class, was_touched);
     heap_link_slab(h, g);
     return true;
 }
@@ -290,13 +292,15 @@ static bool next_current(struct heap *h, unsigned size_class)
     return true;
 }
 
-struct chain heap_take(struct heap *h, unsigned size_class, unsigned want)
+unsigned heap_take(struct heap *h, unsigned size_class, unsigned want, void *rest, void **head)
 {
     struct size_class_state *cs = &h->classes[size_class];
-    struct chain chain = {NULL, NULL, 0};
-    while (chain.count < want) {
+    void *first = NULL;
+    void **tail = &first;
+    unsigned taken = 0;
+    while (taken < want) {
         if (cs->current == 0 || slabs[cs->current].free_count == 0) {
-            if (chain.count != 0 && cs->partial == 0) {
+            if (taken != 0 && cs->partial == 0) {
                 break; /* a new slab only when it is needed */
             }
             if (!next_current(h, size_class)) {
@@ -304,16 +308,15 @@ struct chain heap_take(struct heap *h, unsigned size_class, unsigned want)
             }
         }
         unsigned fresh = slabs[cs->current].fresh_block;
-        slab_take(cs->current, want - chain.count, &chain);
-        if (slabs[cs->current].fresh_block != fresh) {
+        taken += slab_take(cs->current, want - taken, &tail);
+        if (slabs[cs->current].fresh_block != fresh && !slabs[cs->current].was_touched) {
             break; /* carved a page of fresh memory: enough */
         }
     }
-    if (chain.last != NULL) {
-        *(void **)chain.last = NULL;
-        count_away(cs, chain.count);
-    }
-    return chain;
+    *tail = rest;
+    *head = first;
+    count_away(cs, taken);
+    return taken;
 }
 
 /* ---- blocks home ---- */

@@ -14,6 +14,13 @@
 #include "slab/slab.h"
 #include "slab/super.h"
 
+/* Of so many slabs of a class, one is a sentinel: rare enough to cost little, and at most 2 MiB of
+ * blocks stand behind one. */
+HAK_INLINE unsigned heap_sentinel_every(unsigned size_class)
+{
+    return slab_span(size_class) == SLAB_SMALL_GRANULES ? SENTINEL_EVERY_SMALL : SENTINEL_EVERY_MID;
+}
+
 #define HEAP_SHARED_ID 1u
 #define ID_WORD(id) ((uint32_t)(id) << 8)
 #define WORD_OWNER(word) ((word) >> 8)
@@ -38,10 +45,13 @@ struct size_class_state {
     uint32_t current, partial, full; /* slabs by granule; 0: none */
     uint32_t slab_count, partial_count;
     uint32_t list_estimate; /* blocks on the list, as far as sampled; reset by refill and flush */
-    uint32_t list_limit;    /* 0: this class is never cached */
+    uint32_t list_known;    /* its length when it was last known */
+    uint32_t list_check;    /* estimate at which the list is walked */
+    uint32_t list_limit;    /* blocks; 0: this class is never cached */
     uint16_t batch, batch_max;
     uint8_t mode;
     uint8_t refills_since_flush;
+    uint8_t backoff;        /* log2 of how much later than due the list is walked */
     atomic_u64 away; /* blocks not at home: live, on the list, in parcels */
     atomic_u64 refills, flushes, adopted;
 };
@@ -90,8 +100,9 @@ void heap_reset_after_fork(struct heap *own);
 uint32_t heap_count(void);
 bool heap_is_alone(void);
 
-/* Up to `want` blocks of a class, at least one unless memory is out. */
-struct chain heap_take(struct heap *h, unsigned size_class, unsigned want);
+/* Takes up to `want` blocks of a class, at least one unless memory is out, linked in the order in
+ * which they should be used and ending in `rest`. Returns how many; *head is the first. */
+unsigned heap_take(struct heap *h, unsigned size_class, unsigned want, void *rest, void **head);
 /* Block p, whose slab belongs to h, goes home. */
 void heap_put(struct heap *h, unsigned size_class, void *p);
 

@@ -26,20 +26,14 @@ struct slab {
     uint8_t size_class;
     uint8_t place;
     uint8_t is_sentinel;
-    char pad[CACHE_LINE - 19];
+    uint8_t was_touched;
+    char pad[CACHE_LINE - 20];
     uint64_t bits[SLAB_WORDS];
 };
 _Static_assert(sizeof(struct slab) == 576, "nine cache lines: neighbours use different cache sets");
 
 extern struct slab *slabs;
 extern struct map_area slab_area;
-
-/* Blocks linked through their first word, in the order they will be handed out. */
-struct chain {
-    void *head;
-    void *last;
-    unsigned count;
-};
 
 HAK_INLINE unsigned slab_span(unsigned size_class)
 {
@@ -52,12 +46,31 @@ HAK_INLINE uint32_t slab_of(const void *p, unsigned size_class)
     return (uint32_t)map_index(p) & ~(slab_span(size_class) - 1u);
 }
 
-void slab_init(uint32_t g, unsigned size_class);
+/* was_touched: the memory is resident already, so there is nothing to be gained by sparing it. */
+void slab_init(uint32_t g, unsigned size_class, bool was_touched);
 
-/* Appends up to `want` blocks in address order to the chain. */
-void slab_take(uint32_t g, unsigned want, struct chain *chain);
+/* Takes up to `want` free blocks in address order, at least one if there is one, and links them:
+ * **tail becomes the first, *tail the place of the last one's link. Returns how many. */
+unsigned slab_take(uint32_t g, unsigned want, void ***tail);
 
-/* Takes a block back. A pointer that is no block, or one that is free already, ends the process. */
-void slab_put(uint32_t g, void *p);
+/* Ends the process: p is no block of its slab, or was freed before. */
+_Noreturn void slab_reject(const void *p, bool is_block);
+
+/* Takes a block back. One metadata line or two are touched, and never the block. */
+HAK_INLINE void slab_put(uint32_t g, void *p)
+{
+    struct slab *s = &slabs[g];
+    uint32_t offset = (uint32_t)((char *)p - (char *)map_address(g));
+    uint32_t i = (uint32_t)((uint64_t)offset * class_reciprocal[s->size_class] >> 32);
+    uint64_t bit = (uint64_t)1 << i % 64;
+    uint64_t bits = s->bits[i / 64];
+    bool is_block = i * class_bytes[s->size_class] == offset && i < s->fresh_block;
+    if (unlikely(!is_block || (bits & bit) != 0)) {
+        slab_reject(p, is_block);
+    }
+    s->bits[i / 64] = bits | bit;
+    s->free_count++;
+    s->word_hint = i / 64 < s->word_hint ? (uint16_t)(i / 64) : s->word_hint;
+}
 
 bool slab_check(uint32_t g);

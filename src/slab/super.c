@@ -86,7 +86,7 @@ static uint32_t super_create(uint32_t *home)
     return s;
 }
 
-uint32_t super_alloc(uint32_t *home, unsigned span)
+uint32_t super_alloc(uint32_t *home, unsigned span, bool *was_touched)
 {
     lock_acquire(&super_lock);
     uint32_t s = super_find(home, span);
@@ -101,6 +101,7 @@ uint32_t super_alloc(uint32_t *home, unsigned span)
         if (supers[s].free_mask == 0) {
             super_remove(home, s);
         }
+        *was_touched = run_is_dirty(g, span);
         run_mark_dirty(g, span);
     }
     lock_release(&super_lock);

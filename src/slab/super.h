@@ -21,8 +21,8 @@ struct super {
 extern struct map_area super_area;
 extern struct lock super_lock;
 
-/* The first granule of a free slab of `span` granules. */
-uint32_t super_alloc(uint32_t *home, unsigned span);
+/* The first granule of a free slab of `span` granules, and whether its memory was in use before. */
+uint32_t super_alloc(uint32_t *home, unsigned span, bool *was_touched);
 void super_free(uint32_t g, unsigned span);
 
 /* Gives the free granules of a home's superslabs back to the system. */

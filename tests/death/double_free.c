@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Act: free(block) twice, SIZE > 64 KiB, nothing allocated in between. A neighbour stays
- * allocated, so that the freed block does not simply melt into unused memory.
+ * Act: free(block) twice, a large block (beyond the size classes), nothing allocated in
+ * between. A neighbour stays allocated, so that the freed block does not simply melt into
+ * unused memory.
  * Reaction: "hakmem: free: double free of 0x..", SIGABRT.
  */
 #include "death.h"

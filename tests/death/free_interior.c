@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Act: free(block + OFFSET) of a block of SIZE bytes, SIZE > 64 KiB.
+ * Act: free(block + OFFSET) of a block of SIZE bytes, a large block (beyond the size classes).
  * Reaction: "hakmem: free: invalid pointer 0x..", SIGABRT.
  */
 #include "death.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Act: realloc(block + OFFSET, NEW) of a block of SIZE bytes, SIZE > 64 KiB.
+ * Act: realloc(block + OFFSET, NEW) of a block of SIZE bytes, a large block (beyond the size
+ * classes).
  * Reaction: "hakmem: realloc: invalid pointer 0x..", SIGABRT.
  */
 #include "death.h"

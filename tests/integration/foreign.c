@@ -27,7 +27,7 @@
 #include "child.h"
 #include "memory.h"
 
-enum { MAPPED_BYTES = 4 * MEMORY_MIB, NEW_BLOCKS = 20000 };
+enum { MAPPED_BYTES = 4 * MEMORY_MIB, NEW_BLOCKS = 4000 };
 
 typedef void use_fn(void *);
 

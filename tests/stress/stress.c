@@ -152,6 +152,13 @@ static void *work(void *argument)
     return NULL;
 }
 
+/* The first thread of a slot waits until all have been created. */
+static void *work_first(void *argument)
+{
+    pthread_barrier_wait(&run.resume);
+    return work(argument);
+}
+
 /* --- the run ------------------------------------------------------------------------------ */
 
 static void start_workers(void)
@@ -172,7 +179,7 @@ static void start_workers(void)
     }
     for (unsigned i = 0; i < options->threads; i++) {
         pthread_t first;
-        int error = pthread_create(&first, NULL, work, &run.workers[i]);
+        int error = pthread_create(&first, NULL, work_first, &run.workers[i]);
         if (error != 0)
             stress_fail(i, NULL, 0, "no thread: %s", strerror(error));
     }
@@ -195,6 +202,7 @@ static void check_heap(const char *when)
 
 static void supervise(void)
 {
+    pthread_barrier_wait(&run.resume);
     do {
         pthread_barrier_wait(&run.pause);
         check_heap("between rounds");
