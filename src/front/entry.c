@@ -86,7 +86,7 @@ static void report_out_of_memory(size_t size)
     report_text(&r, " KiB, superslabs ");
     report_number(&r, super_count());
     report_text(&r, ", large blocks ");
-    report_number(&r, large_count());
+    report_number(&r, run_measure().large_count);
     report_end(&r);
 }
 
@@ -246,13 +246,10 @@ static bool was_growing(const struct heap *h, const void *p)
 static void *grow_alloc(void *old, size_t size)
 {
     struct heap *h = thread_heap_if_any();
-    if (h == NULL) {
+    if (h == NULL || size < GROWTH_BYTES_MIN / 2) {
         return entry_malloc(size);
     }
-    void *p = NULL;
-    if (size >= GROWTH_BYTES_MIN && was_growing(h, old)) {
-        p = large_alloc_growing(size);
-    }
+    void *p = was_growing(h, old) ? large_alloc_growing(size) : NULL;
     if (p == NULL) {
         p = entry_malloc(size);
         h->growing[h->growing_next++ % GROWTH_HISTORY] = p;

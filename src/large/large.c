@@ -9,12 +9,11 @@
 
 enum {
     MOVED_MAX = 8192, /* each moved block may split two mappings of the 65530 that a process has */
-    HEADROOM_FACTOR = 8,
+    HEADROOM_FACTOR = 16,
     HEADROOM_FROM_BYTES = 8 << 10,
 };
 #define HEADROOM_BYTES_MAX ((size_t)1 << 30)
 
-static atomic_u64 live_count, live_bytes;
 static atomic_u32 moved_count;
 
 static size_t granules_of(size_t bytes)
@@ -28,10 +27,14 @@ static size_t page_up(size_t bytes)
     return (bytes + page - 1) & ~(page - 1);
 }
 
+static size_t bytes_of(const struct run *r)
+{
+    return u64_load_relaxed(&r->bytes); /* relaxed: statistics read it too */
+}
+
 static void set_bytes(struct run *r, size_t bytes)
 {
-    u64_add_relaxed(&live_bytes, bytes - r->bytes); /* relaxed: statistics */
-    r->bytes = bytes;
+    u64_store_relaxed(&r->bytes, bytes); /* relaxed: as above */
     r->touched = bytes > r->touched ? bytes : r->touched;
 }
 
@@ -42,10 +45,9 @@ static void *large_alloc_run(size_t bytes, size_t len, size_t align)
         return NULL;
     }
     struct run *r = &runs[g];
-    r->bytes = r->touched = 0;
+    r->touched = 0;
     r->moved = false;
     set_bytes(r, bytes);
-    u64_add_relaxed(&live_count, 1); /* relaxed: statistics */
     map_set_word(g, CODE_LARGE);
     return map_address(g);
 }
@@ -105,8 +107,7 @@ void large_free(void *p)
     uint32_t g = (uint32_t)map_index(p);
     struct run *r = &runs[g];
     map_set_word(g, CODE_FREED);
-    u64_add_relaxed(&live_bytes, -r->bytes); /* relaxed: statistics */
-    u64_add_relaxed(&live_count, -(uint64_t)1);
+    set_bytes(r, 0);
     if (r->moved) {
         renew(g, r);
     }
@@ -116,16 +117,13 @@ void large_free(void *p)
 
 size_t large_usable(const void *p)
 {
-    return runs[map_index(p)].bytes;
+    return bytes_of(&runs[map_index(p)]);
 }
 
 static bool extend(uint32_t g, size_t bytes)
 {
     size_t need = granules_of(bytes);
-    if (need <= runs[g].len) {
-        return true;
-    }
-    size_t generous = with_headroom(bytes / 4); /* twice the size */
+    size_t generous = with_headroom(bytes);
     return (generous > need && run_extend(g, generous)) || run_extend(g, need);
 }
 
@@ -147,14 +145,14 @@ bool large_resize(void *p, size_t size)
     uint32_t g = (uint32_t)map_index(p);
     struct run *r = &runs[g];
     size_t bytes = page_up(size);
-    if (bytes < r->bytes / 2) {
+    if (bytes < bytes_of(r) / 2) {
         if (size <= CLASS_BYTES_MAX) {
             return false; /* a block of a class holds less memory */
         }
         if (!r->moved) {
             shrink(g, bytes);
         }
-    } else if (!extend(g, bytes)) {
+    } else if (bytes > (size_t)r->len << GRANULE_SHIFT && !extend(g, bytes)) {
         return false;
     }
     set_bytes(r, bytes);
@@ -163,7 +161,7 @@ bool large_resize(void *p, size_t size)
 
 static bool move_pages(uint32_t from, uint32_t to)
 {
-    size_t bytes = runs[from].bytes;
+    size_t bytes = bytes_of(&runs[from]);
     if (bytes < MOVE_BYTES_MIN || u32_load_relaxed(&moved_count) >= MOVED_MAX) {
         return false; /* relaxed: a bound */
     }
@@ -189,18 +187,9 @@ void *large_move(void *p, size_t size)
     uint32_t from = (uint32_t)map_index(p);
     uint32_t to = (uint32_t)map_index(q);
     if (!move_pages(from, to)) {
-        memcpy(q, p, runs[from].bytes < size ? runs[from].bytes : size);
+        size_t old = bytes_of(&runs[from]);
+        memcpy(q, p, old < size ? old : size);
     }
     large_free(p);
     return q;
-}
-
-size_t large_count(void)
-{
-    return u64_load_relaxed(&live_count); /* relaxed: statistics */
-}
-
-size_t large_bytes(void)
-{
-    return u64_load_relaxed(&live_bytes); /* relaxed: statistics */
 }

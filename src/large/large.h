@@ -23,7 +23,3 @@ size_t large_usable(const void *p);
 bool large_resize(void *p, size_t size);
 /* Moves a block that must grow into a new one with head-room; NULL leaves it as it is. */
 void *large_move(void *p, size_t size);
-
-/* Live blocks and their usable bytes, for statistics. */
-size_t large_count(void);
-size_t large_bytes(void);

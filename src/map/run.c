@@ -27,8 +27,10 @@ static struct {
     uint64_t filled[BIN_WORDS];
     uint32_t frontier; /* granules from here on were never handed out */
     uint32_t oldest, newest;
+    uint32_t now_ms; /* as of the last free */
     uint32_t last_tick_ms;
     size_t free_granules;
+    size_t dirty_runs; /* free runs on the list of ages */
 } state;
 
 /* ---- bins ---- */
@@ -84,11 +86,13 @@ static void age_insert(uint32_t g)
         state.oldest = g;
     }
     state.newest = g;
+    state.dirty_runs++;
 }
 
 static void age_remove(uint32_t g)
 {
     struct run *r = &runs[g];
+    state.dirty_runs--;
     if (r->newer != RUN_NONE) {
         runs[r->newer].older = r->older;
     } else {
@@ -113,7 +117,7 @@ static void free_insert(uint32_t g, size_t len, bool any_dirty)
     r->any_dirty = any_dirty;
     bin_insert(g);
     if (any_dirty) {
-        r->stamp_ms = os_now_ms();
+        r->stamp_ms = state.now_ms;
         age_insert(g);
     }
     state.free_granules += len;
@@ -248,10 +252,13 @@ static uint32_t cut_frontier(size_t len, size_t align)
         }
     }
     size_t skipped = at - state.frontier;
-    if (skipped != 0 && at == first) { /* else a foreign mapping is among them: never ours */
+    if (skipped != 0) {
         uint32_t from = state.frontier;
         state.frontier = (uint32_t)at;
-        free_coalesced(from, skipped, false);
+        set_used(from, skipped); /* for ever, if a foreign mapping is among them */
+        if (at == first) {
+            free_coalesced(from, skipped, false);
+        }
     }
     state.frontier = (uint32_t)(at + len);
     set_used((uint32_t)at, len);
@@ -291,17 +298,17 @@ void run_purge_range(uint32_t g, size_t len)
     }
 }
 
-/* Purge free runs that are at least `age` old; the lock is not held during the system calls.
- * A refused purge leaves the run dirty and young again. */
-static void purge_older(uint32_t age)
+/* Purges up to `most` free runs that are at least `age` old; the lock is not held during the system
+ * calls. What the system refuses to take stays dirty and counts as young again. */
+static void purge_older(uint32_t age, size_t most)
 {
-    uint32_t now = os_now_ms();
-    for (int i = 0; i < PURGE_RUNS_MAX || age == 0; i++) {
+    uint32_t now = state.now_ms;
+    for (size_t i = 0; i < most && state.oldest != RUN_NONE; i++) {
         uint32_t g = state.oldest;
-        if (g == RUN_NONE || (int32_t)(now - runs[g].stamp_ms) < (int32_t)age) {
+        size_t len = runs[g].len;
+        if ((int32_t)(now - runs[g].stamp_ms) < (int32_t)age) {
             break;
         }
-        size_t len = runs[g].len;
         free_remove(g);
         set_used(g, len);
         lock_release(&run_lock);
@@ -309,18 +316,14 @@ static void purge_older(uint32_t age)
         bool left = range_is_dirty(g, len);
         lock_acquire(&run_lock);
         free_coalesced(g, len, left);
-        if (left) {
-            break;
-        }
     }
 }
 
 static void tick(void)
 {
-    uint32_t now = os_now_ms();
-    if (state.oldest != RUN_NONE && now - state.last_tick_ms >= DECAY_TICK_MS) {
-        state.last_tick_ms = now;
-        purge_older(DECAY_MS);
+    if (state.oldest != RUN_NONE && state.now_ms - state.last_tick_ms >= DECAY_TICK_MS) {
+        state.last_tick_ms = state.now_ms;
+        purge_older(DECAY_MS, PURGE_RUNS_MAX);
     }
 }
 
@@ -329,6 +332,7 @@ void run_free(uint32_t g)
     size_t len = runs[g].len;
     bool any_dirty = range_is_dirty(g, len);
     lock_acquire(&run_lock);
+    state.now_ms = os_now_ms();
     free_coalesced(g, len, any_dirty);
     tick();
     lock_release(&run_lock);
@@ -337,7 +341,7 @@ void run_free(uint32_t g)
 void run_purge_all(void)
 {
     lock_acquire(&run_lock);
-    purge_older(0);
+    purge_older(0, state.dirty_runs);
     lock_release(&run_lock);
 }
 
@@ -414,12 +418,16 @@ void run_init(void)
 struct run_totals run_measure(void)
 {
     lock_acquire(&run_lock);
-    struct run_totals t = {.free_granules = state.free_granules, .frontier = state.frontier};
+    struct run_totals t = {.free_granules = state.free_granules};
     t.used_granules = state.frontier - SUPER_GRANULES - state.free_granules;
-    for (uint32_t g = state.oldest; g != RUN_NONE; g = runs[g].newer) {
-        for (uint32_t i = 0; i < runs[g].len; i++) {
+    for (uint32_t g = SUPER_GRANULES; g < state.frontier; g += runs[g].len) {
+        const struct run *r = &runs[g];
+        for (uint32_t i = 0; r->state == RUN_FREE && r->any_dirty && i < r->len; i++) {
             t.dirty_granules += dirty[g + i];
         }
+        size_t bytes = r->state == RUN_USED ? u64_load_relaxed(&r->bytes) : 0; /* relaxed: a sum */
+        t.large_count += bytes != 0;
+        t.large_bytes += bytes;
     }
     lock_release(&run_lock);
     return t;

@@ -29,7 +29,7 @@ struct run {
     uint8_t any_dirty;     /* free: some granule is dirty */
     /* the user of a used run */
     uint8_t moved;         /* pages came by os_move_pages: renew before reuse */
-    uint64_t bytes;        /* large block: usable size */
+    atomic_u64 bytes;      /* large block: usable size, 0 if it is none; statistics read it */
     uint64_t touched;      /* large block: the most that was ever usable */
 };
 
@@ -59,7 +59,8 @@ void run_purge_range(uint32_t g, size_t len);
 void run_purge_all(void);
 
 struct run_totals {
-    size_t used_granules, free_granules, dirty_granules, frontier;
+    size_t used_granules, free_granules, dirty_granules;
+    size_t large_count, large_bytes; /* used runs with a size */
 };
 struct run_totals run_measure(void);
 

@@ -3,7 +3,7 @@
 /*
  * The only place with system calls. Any thread, any time, also before main; nothing here allocates
  * and every function leaves errno alone. Failure is a false or a NULL, never an abort.
- * In the tiny build every n-th fallible call fails on request (os_fail_every).
+ * In the tiny build one fallible call in n fails on request (os_fail_every).
  */
 
 #include "base/compiler.h"
@@ -43,5 +43,5 @@ void os_yield(void);
 void os_write_stderr(const char *text, size_t length);
 _Noreturn void os_abort(void);
 
-/* Tiny build: every n-th fallible call fails; 0 switches it off. */
+/* Tiny build: one fallible call in n fails; 0 switches it off. */
 void os_fail_every(uint32_t n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "watch/stats.h"
 
-#include "large/large.h"
+#include "map/run.h"
 #include "os/os.h"
 #include "os/report.h"
 #include "run/thread.h"
@@ -46,8 +46,8 @@ struct stats stats_collect(void)
     struct run_totals runs_now = run_measure();
     s.cached_bytes = own_cached_bytes();
     s.live_bytes -= s.cached_bytes;
-    s.large_count = large_count();
-    s.large_bytes = large_bytes();
+    s.large_count = runs_now.large_count;
+    s.large_bytes = runs_now.large_bytes;
     s.mapped_bytes = (runs_now.used_granules + runs_now.free_granules) << GRANULE_SHIFT;
     s.free_bytes += runs_now.free_granules << GRANULE_SHIFT;
     s.dirty_bytes = runs_now.dirty_granules << GRANULE_SHIFT;

@@ -54,9 +54,8 @@ bool is_aligned(const void *p, std::size_t alignment)
 void every_operator_is_hakmems(void **)
 {
     static const char *const names[] = {
-        "_Znwm", "_Znam", "_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t",
+        "_Znwm", "_Znam",
         "_ZnwmSt11align_val_t", "_ZnamSt11align_val_t",
-        "_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnamSt11align_val_tRKSt9nothrow_t",
         "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm", "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t",
         "_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t",
         "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",
