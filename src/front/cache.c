@@ -11,7 +11,7 @@ HAK_INLINE void push(struct heap *h, unsigned size_class, void *p)
     h->front.list[size_class] = p;
 }
 
-static void *pop(struct heap *h, unsigned size_class)
+void *cache_pop(struct heap *h, unsigned size_class)
 {
     void *p = h->front.list[size_class];
     if (p != NULL) {
@@ -205,7 +205,7 @@ void *cache_refill(struct heap *h, unsigned size_class)
     struct size_class_state *cs = &h->classes[size_class];
     if (unlikely(remote_has_mail(h))) {
         cache_drain_mail(h);
-        void *p = pop(h, size_class);
+        void *p = cache_pop(h, size_class);
         if (p != NULL) {
             return p;
         }
@@ -218,7 +218,7 @@ void *cache_refill(struct heap *h, unsigned size_class)
     void *p;
     unsigned taken = heap_take(h, size_class, next_batch(cs), rest, &p);
     if (taken == 0) {
-        return pop(h, size_class);
+        return cache_pop(h, size_class);
     }
     u64_add_single_writer(&cs->refills, 1);
     set_length(cs, rest == NULL ? taken : cs->list_estimate + taken);

@@ -14,6 +14,8 @@
 
 #include "slab/heap.h"
 
+/* The head of the list, or NULL. */
+void *cache_pop(struct heap *h, unsigned size_class);
 /* The list of the class is empty: fill it and return one block. */
 void *cache_refill(struct heap *h, unsigned size_class);
 /* A block of a slab that the fast path refused: h's own and closed, or another heap's. */

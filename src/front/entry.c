@@ -114,6 +114,9 @@ static void *refill_try(struct front *f, size_t size_class)
     if (unlikely(h == NULL)) {
         return init_once() ? adopt_malloc((unsigned)size_class) : NULL;
     }
+    if (unlikely(&h->front != f) && h->front.list[size_class] != NULL) {
+        return cache_pop(h, (unsigned)size_class); /* an adopted heap comes with full lists */
+    }
     enter(h);
     void *p = cache_refill(h, (unsigned)size_class);
     leave(h);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * unit: what the tests of single boxes share. cmocka needs its headers in this order; acts that
+ * end the process or change it for good run in a forked child, where CHECK takes the place of
+ * cmocka's assertions. Internal headers of the library are on the include path.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "check.h"
+#include "child.h"
+#include "memory.h"
+#include "random.h"
+
+/* The sanitizers that keep a shadow of the address space and cannot live under RLIMIT_AS. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { UNIT_HAS_SHADOW = 1 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { UNIT_HAS_SHADOW = 1 };
+#else
+enum { UNIT_HAS_SHADOW = 0 };
+#endif
+#else
+enum { UNIT_HAS_SHADOW = 0 };
+#endif
+
+typedef void unit_act(void *context);
+
+/* What act writes to stderr, in this process; valid until the next call. */
+const char *unit_stderr_of(unit_act *act, void *context);
+
+/* Runs act in a forked child: it must return, and nothing in it may fail. */
+void unit_child(unit_act *act, void *context);
+
+/* Runs act in a forked child: it must die of SIGABRT after the one line
+ * "hakmem: <message> <p>" on stderr. */
+void unit_child_dies(unit_act *act, void *context, const char *message, const void *p);
