@@ -31,3 +31,19 @@ HAK_INLINE bool bits_is_power_of_two(size_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;
 }
+
+/* floor(sqrt(n)), by Newton's iteration from above. */
+static inline size_t bits_sqrt(size_t n)
+{
+    if (n < 2) {
+        return n;
+    }
+    size_t x = (size_t)1 << (bits_log2(n) / 2 + 1);
+    for (;;) {
+        size_t y = (x + n / x) / 2;
+        if (y >= x) {
+            return x;
+        }
+        x = y;
+    }
+}

@@ -38,10 +38,10 @@ enum {
     BATCH_MAX = LIMIT(128, 3),
     BATCH_BYTES_MAX = 16 << 10,
     CACHE_BLOCKS_MIN = LIMIT(16, 2),
-    CACHE_BYTES_MIN = LIMIT(128 << 10, 512), /* per class */
-    CACHE_SHARE_SHIFT = 5,        /* plus a 32nd of the class's slabs: it scales with the heap */
-    SENTINEL_EVERY_SMALL = LIMIT(16, 2), /* one slab in so many reports its frees */
-    SENTINEL_EVERY_MID = LIMIT(4, 2),
+    CACHE_BYTES_MIN = LIMIT(64 << 10, 512), /* per class */
+    CACHE_DRIFTS = LIMIT(6, 0),   /* plus so many times the square root of the class's blocks */
+    SENTINEL_EVERY_SMALL = LIMIT(32, 2), /* one slab in so many reports its frees */
+    SENTINEL_EVERY_MID = LIMIT(16, 2),
     CHECK_BACKOFF_MAX = 3,
     PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */
     PUBLISH_PARTIALS_MIN = LIMIT(8, 1), /* partial slabs a class keeps before it offers one */

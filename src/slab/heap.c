@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/heap.h"
 
+#include "base/bits.h"
 #include "slab/adopt.h"
 
 struct heap *heaps;
@@ -183,14 +184,16 @@ static uint32_t closed_word(const struct heap *h, uint32_t g)
     return h->front.id_word | code | s->size_class;
 }
 
+/* When n blocks are replaced at random, the number of free ones drifts by some sqrt(n): a list that
+ * long never needs to be shortened, and is a vanishing part of a large heap. */
 static void set_list_limit(struct size_class_state *cs, unsigned size_class)
 {
     if (cs->list_limit == 0) {
         return;
     }
-    size_t slab_bytes = (size_t)slab_span(size_class) << GRANULE_SHIFT;
-    size_t bytes = CACHE_BYTES_MIN + (cs->slab_count * slab_bytes >> CACHE_SHARE_SHIFT);
-    size_t blocks = bytes / class_bytes[size_class];
+    size_t slab_blocks = ((size_t)slab_span(size_class) << GRANULE_SHIFT) / class_bytes[size_class];
+    size_t drift = CACHE_DRIFTS * bits_sqrt(cs->slab_count * slab_blocks);
+    size_t blocks = CACHE_BYTES_MIN / class_bytes[size_class] + drift;
     cs->list_limit = (uint32_t)(blocks > CACHE_BLOCKS_MIN ? blocks : CACHE_BLOCKS_MIN);
 }
 
@@ -332,7 +335,7 @@ void heap_put(struct heap *h, unsigned size_class, void *p)
 {
     struct size_class_state *cs = &h->classes[size_class];
     uint32_t g = slab_of(p, size_class);
-    slab_put(g, p);
+    slab_put(g, size_class, p);
     count_away(cs, -(uint64_t)1);
     const struct slab *s = &slabs[g];
     if (s->place == PLACE_FULL) {

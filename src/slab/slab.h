@@ -57,14 +57,14 @@ unsigned slab_take(uint32_t g, unsigned want, void ***tail);
 _Noreturn void slab_reject(const void *p, bool is_block);
 
 /* Takes a block back. One metadata line or two are touched, and never the block. */
-HAK_INLINE void slab_put(uint32_t g, void *p)
+HAK_INLINE void slab_put(uint32_t g, unsigned size_class, void *p)
 {
     struct slab *s = &slabs[g];
     uint32_t offset = (uint32_t)((char *)p - (char *)map_address(g));
-    uint32_t i = (uint32_t)((uint64_t)offset * class_reciprocal[s->size_class] >> 32);
+    uint32_t i = (uint32_t)((uint64_t)offset * class_reciprocal[size_class] >> 32);
     uint64_t bit = (uint64_t)1 << i % 64;
     uint64_t bits = s->bits[i / 64];
-    bool is_block = i * class_bytes[s->size_class] == offset && i < s->fresh_block;
+    bool is_block = i * class_bytes[size_class] == offset && i < s->fresh_block;
     if (unlikely(!is_block || (bits & bit) != 0)) {
         slab_reject(p, is_block);
     }
