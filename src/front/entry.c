@@ -270,12 +270,8 @@ static void *realloc_by_copy(void *p, size_t old, size_t size)
     return q;
 }
 
-static void *realloc_large(void *p, size_t size)
+HAK_NOINLINE static void *realloc_large(void *p, size_t size)
 {
-    large_check_pointer(p, "realloc");
-    if (large_resize(p, size)) {
-        return p;
-    }
     size_t old = large_usable(p);
     if (size < old) {
         void *q = realloc_by_copy(p, old, size);
@@ -302,7 +298,8 @@ void *entry_realloc(void *p, size_t size)
         return out_of_memory(SIZE_MAX); /* too large, or a block that is not ours: left as it is */
     }
     if (!is_slab_word(word)) {
-        return realloc_large(p, size);
+        large_check_pointer(p, "realloc");
+        return large_resize(p, size) ? p : realloc_large(p, size);
     }
     size_t old = class_bytes[word & CODE_CLASS_MASK];
     if (size <= old && (size > old / 2 || old <= CACHE_LINE)) {

@@ -21,23 +21,6 @@ static size_t granules_of(size_t bytes)
     return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;
 }
 
-static size_t page_up(size_t bytes)
-{
-    size_t page = os_page_bytes();
-    return (bytes + page - 1) & ~(page - 1);
-}
-
-static size_t bytes_of(const struct run *r)
-{
-    return u64_load_relaxed(&r->bytes); /* relaxed: statistics read it too */
-}
-
-static void set_bytes(struct run *r, size_t bytes)
-{
-    u64_store_relaxed(&r->bytes, bytes); /* relaxed: as above */
-    r->touched = bytes > r->touched ? bytes : r->touched;
-}
-
 static void *large_alloc_run(size_t bytes, size_t len, size_t align)
 {
     uint32_t g = run_alloc(len, align);
@@ -47,14 +30,14 @@ static void *large_alloc_run(size_t bytes, size_t len, size_t align)
     struct run *r = &runs[g];
     r->touched = 0;
     r->moved = false;
-    set_bytes(r, bytes);
+    large_set_bytes(r, bytes);
     map_set_word(g, CODE_LARGE);
     return map_address(g);
 }
 
 void *large_alloc(size_t size, size_t alignment, bool zero)
 {
-    size_t bytes = page_up(size);
+    size_t bytes = large_page_up(size);
     size_t align = granules_of(alignment);
     void *p = large_alloc_run(bytes, granules_of(bytes), align != 0 ? align : 1);
     if (p != NULL && zero) {
@@ -75,19 +58,15 @@ static size_t with_headroom(size_t bytes)
 
 void *large_alloc_growing(size_t size)
 {
-    size_t bytes = page_up(size);
+    size_t bytes = large_page_up(size);
     void *p = large_alloc_run(bytes, with_headroom(bytes), 1);
     return p != NULL ? p : large_alloc_run(bytes, granules_of(bytes), 1);
 }
 
-void large_check_pointer(const void *p, const char *caller)
+HAK_COLD _Noreturn void large_reject(const void *p, const char *caller)
 {
     size_t g = map_index(p);
-    uint32_t word = map_word(g);
-    if (likely(word == CODE_LARGE && map_address(g) == p)) {
-        return;
-    }
-    bool freed = word == CODE_FREED && map_address(g) == p;
+    bool freed = map_word(g) == CODE_FREED && map_address(g) == p;
     report_fail(caller, freed ? "double free of" : "invalid pointer", p);
 }
 
@@ -107,7 +86,7 @@ void large_free(void *p)
     uint32_t g = (uint32_t)map_index(p);
     struct run *r = &runs[g];
     map_set_word(g, CODE_FREED);
-    set_bytes(r, 0);
+    large_set_bytes(r, 0);
     if (r->moved) {
         renew(g, r);
     }
@@ -117,7 +96,7 @@ void large_free(void *p)
 
 size_t large_usable(const void *p)
 {
-    return bytes_of(&runs[map_index(p)]);
+    return large_bytes(&runs[map_index(p)]);
 }
 
 static bool extend(uint32_t g, size_t bytes)
@@ -140,28 +119,28 @@ static void shrink(uint32_t g, size_t bytes)
     }
 }
 
-bool large_resize(void *p, size_t size)
+bool large_resize_slow(void *p, size_t size)
 {
     uint32_t g = (uint32_t)map_index(p);
     struct run *r = &runs[g];
-    size_t bytes = page_up(size);
-    if (bytes < bytes_of(r) / 2) {
+    size_t bytes = large_page_up(size);
+    if (bytes < large_bytes(r) / 2) {
         if (size <= CLASS_BYTES_MAX) {
             return false; /* a block of a class holds less memory */
         }
         if (!r->moved) {
             shrink(g, bytes);
         }
-    } else if (bytes > (size_t)r->len << GRANULE_SHIFT && !extend(g, bytes)) {
+    } else if (!extend(g, bytes)) {
         return false;
     }
-    set_bytes(r, bytes);
+    large_set_bytes(r, bytes);
     return true;
 }
 
 static bool move_pages(uint32_t from, uint32_t to)
 {
-    size_t bytes = bytes_of(&runs[from]);
+    size_t bytes = large_bytes(&runs[from]);
     if (bytes < MOVE_BYTES_MIN || u32_load_relaxed(&moved_count) >= MOVED_MAX) {
         return false; /* relaxed: a bound */
     }
@@ -187,7 +166,7 @@ void *large_move(void *p, size_t size)
     uint32_t from = (uint32_t)map_index(p);
     uint32_t to = (uint32_t)map_index(q);
     if (!move_pages(from, to)) {
-        size_t old = bytes_of(&runs[from]);
+        size_t old = large_bytes(&runs[from]);
         memcpy(q, p, old < size ? old : size);
     }
     large_free(p);

@@ -10,16 +10,54 @@
  */
 
 #include "map/run.h"
+#include "os/os.h"
 
 /* alignment: a power of two; zero: the memory must read as zero. */
 void *large_alloc(size_t size, size_t alignment, bool zero);
 /* With head-room, for a block that was seen to grow. */
 void *large_alloc_growing(size_t size);
+_Noreturn void large_reject(const void *p, const char *caller);
+
 /* p's word is CODE_LARGE or CODE_FREED; a wrong pointer ends the process, named after `caller`. */
-void large_check_pointer(const void *p, const char *caller);
+HAK_INLINE void large_check_pointer(const void *p, const char *caller)
+{
+    size_t g = map_index(p);
+    if (unlikely(map_word(g) != CODE_LARGE || map_address(g) != p)) {
+        large_reject(p, caller);
+    }
+}
+
 void large_free(void *p);
 size_t large_usable(const void *p);
-/* Changes the size in place if that is possible and not wasteful. */
-bool large_resize(void *p, size_t size);
+bool large_resize_slow(void *p, size_t size);
+
+HAK_INLINE size_t large_page_up(size_t bytes)
+{
+    size_t page = os_page_bytes();
+    return (bytes + page - 1) & ~(page - 1);
+}
+
+HAK_INLINE size_t large_bytes(const struct run *r)
+{
+    return u64_load_relaxed(&r->bytes); /* relaxed: statistics read it too */
+}
+
+HAK_INLINE void large_set_bytes(struct run *r, size_t bytes)
+{
+    u64_store_relaxed(&r->bytes, bytes); /* relaxed: as above */
+    r->touched = bytes > r->touched ? bytes : r->touched;
+}
+
+/* Changes the size in place if that is possible and not wasteful; most often within the run. */
+HAK_INLINE bool large_resize(void *p, size_t size)
+{
+    struct run *r = &runs[map_index(p)];
+    size_t bytes = large_page_up(size);
+    if (likely(bytes <= (size_t)r->len << GRANULE_SHIFT && bytes >= large_bytes(r) / 2)) {
+        large_set_bytes(r, bytes);
+        return true;
+    }
+    return large_resize_slow(p, size);
+}
 /* Moves a block that must grow into a new one with head-room; NULL leaves it as it is. */
 void *large_move(void *p, size_t size);
