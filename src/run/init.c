@@ -81,13 +81,11 @@ bool init_once(void)
     return done;
 }
 
-/* Sees to it that settings and banner come even if the program never allocates, and that they are
- * read if the first allocation came before the environment was there. */
+/* Sees to it that the banner comes even if the program never allocates, and that settings are read
+ * if the first allocation came before the environment was there. The map waits for its first use. */
 __attribute__((constructor(101))) static void init_constructor(void)
 {
-    if (init_once()) {
-        lock_acquire(&init_lock);
-        configure();
-        lock_release(&init_lock);
-    }
+    lock_acquire(&init_lock);
+    configure();
+    lock_release(&init_lock);
 }

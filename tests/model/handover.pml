@@ -135,9 +135,9 @@ inline send(me, block, heap) /* [MO-MAIL] */
     atomic { mail[heap] = mail[heap] | block; edge(me, MAIL(heap)); }
 }
 
-inline receive(me, heap, set) /* [MO-MAIL] */
+inline receive(receiver, heap, set) /* [MO-MAIL] */
 {
-    atomic { set = mail[heap]; mail[heap] = 0; edge(MAIL(heap), me); }
+    atomic { set = mail[heap]; mail[heap] = 0; edge(MAIL(heap), receiver); }
 }
 
 inline free_unowned(me, block, owner)
@@ -264,11 +264,11 @@ end:
         publishes--;
         adopt_publish(me);
 #ifdef BROKEN_NO_LOCK
-    :: adopts > 0 && !linked[me] && (inbox || linked[SHARED]) ->
+    :: adopts > 0 && !linked[me] ->
         adopts--;
         adopt_take(me, set, block, owner);
 #else
-    :: atomic { adopts > 0 && !linked[me] && (inbox || linked[SHARED]) && !lock -> locked(me); } /* lock_try */
+    :: atomic { adopts > 0 && !linked[me] && !lock -> locked(me); } /* lock_try */
         adopts--;
         adopt_take(me, set, block, owner);
         unlock(me);
