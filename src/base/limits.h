@@ -46,7 +46,7 @@ enum {
     PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */
     PUBLISH_PARTIALS_MIN = LIMIT(8, 1), /* partial slabs a class keeps before it offers one */
 
-    GROWTH_BYTES_MIN = 1024,      /* blocks that grow twice beyond this get head-room */
+    GROWTH_BYTES_MIN = 1024,      /* from here on growing twice earns head-room */
     GROWTH_HISTORY = 4,           /* blocks under growth remembered per thread */
     HEADROOM_GRANULES_MIN = 32,
     MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */

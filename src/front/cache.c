@@ -122,7 +122,7 @@ HAK_INLINE void free_own(struct heap *h, void *p, uint32_t word)
     unsigned c = word & CODE_CLASS_MASK;
     if (h->classes[c].mode == MODE_DRAINING) {
         heap_put(h, c, p);
-    } else if (word & CODE_SENTINEL) {
+    } else if (slabs[slab_of(p, c)].is_sentinel) {
         push_counted(h, c, p, heap_sentinel_every(c));
     } else {
         heap_open_slab(h, c, p);

@@ -245,14 +245,17 @@ static bool was_growing(const struct heap *h, const void *p)
     return false;
 }
 
-/* A block that grows for the second time will go on growing: give it a run with head-room. */
-static void *grow_alloc(void *old, size_t size)
+/* A block that grows for the second time by a factor, and not by a few bytes, is a vector that will
+ * go on growing: give it a run with head-room. Blocks that creep stay in classes, which round less
+ * than pages do. */
+static void *grow_alloc(const void *old, size_t old_bytes, size_t size)
 {
     struct heap *h = thread_heap_if_any();
     if (h == NULL || size < GROWTH_BYTES_MIN / 2) {
         return entry_malloc(size);
     }
-    void *p = was_growing(h, old) ? large_alloc_growing(size) : NULL;
+    bool grows_fast = size > old_bytes + old_bytes / 8;
+    void *p = grows_fast && was_growing(h, old) ? large_alloc_growing(size) : NULL;
     if (p == NULL) {
         p = entry_malloc(size);
         h->growing[h->growing_next++ % GROWTH_HISTORY] = p;
@@ -262,7 +265,7 @@ static void *grow_alloc(void *old, size_t size)
 
 static void *realloc_by_copy(void *p, size_t old, size_t size)
 {
-    void *q = size > old ? grow_alloc(p, size) : entry_malloc(size);
+    void *q = size > old ? grow_alloc(p, old, size) : entry_malloc(size);
     if (q != NULL) {
         memcpy(q, p, size < old ? size : old);
         entry_free(p);

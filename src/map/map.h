@@ -20,11 +20,10 @@
  * free accepts; every other code leaves it through the same branch.
  */
 enum {
-    CODE_CLOSED = 0x40,   /* | class: a slab whose frees take the slow path */
-    CODE_SENTINEL = 0x80, /* | class: the same, and its frees are counted */
-    CODE_CLASS_MASK = 0x3f,
-    CODE_LARGE = 0xc0,    /* head of a large run, no owner */
-    CODE_FREED = 0xc1,    /* head of a large run that was freed */
+    CODE_CLASS_MASK = 0x7f,
+    CODE_CLOSED = 0x80, /* | class: a slab whose frees take the slow path */
+    CODE_LARGE = 0xfe,  /* head of a large run, no owner */
+    CODE_FREED = 0xff,  /* head of a large run that was freed */
 };
 
 /* Const after map_init; zero before, so that nothing is found. Three variables and not a struct:

@@ -14,12 +14,11 @@ static struct lock init_lock;
 static atomic_u32 ready;          /* [MO-INIT] */
 static bool configured;           /* under the lock */
 
-/* Bit c: class c uses the per-thread lists. */
-static uint64_t classes_of_route(uint64_t route)
+static void set_route(uint64_t route)
 {
-    uint64_t tiny = ((uint64_t)1 << (class_of_size(SMALL_BYTES_MAX) + 1)) - 1;
-    uint64_t all = ((uint64_t)1 << CLASS_COUNT) - 1;
-    return route == ROUTE_TINY_FIRST ? all : route == ROUTE_TINY_ONLY ? tiny : all & ~tiny;
+    unsigned mid = class_of_size(SMALL_BYTES_MAX) + 1;
+    heap_set_cached_classes(route == ROUTE_POOL_ONLY ? mid : 0,
+                            route == ROUTE_TINY_ONLY ? mid : CLASS_COUNT);
 }
 
 static void configure(void)
@@ -28,7 +27,7 @@ static void configure(void)
         return;
     }
     configured = true;
-    heap_set_cached_classes(classes_of_route(setting_get(SETTING_route)));
+    set_route(setting_get(SETTING_route));
     os_fail_every((uint32_t)setting_get(SETTING_test_fail));
     config_print();
 }
@@ -56,7 +55,7 @@ static bool start(void)
         return false;
     }
     run_init();
-    heap_set_cached_classes(classes_of_route(ROUTE_TINY_FIRST));
+    set_route(ROUTE_TINY_FIRST);
     configure();
     heap_init();
     return true;

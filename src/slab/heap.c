@@ -8,7 +8,7 @@ struct heap *heaps;
 struct map_area heap_area = {(void **)&heaps, sizeof(struct heap), 0, HEAP_COUNT_MAX + 2, 0};
 struct lock heap_pool_lock;
 
-static uint64_t cached_classes;
+static unsigned cached_from, cached_end; /* classes that use the lists */
 static atomic_u32 heap_made;         /* heaps ever made; grows under the pool lock */
 static struct heap *heap_pooled;        /* under the pool lock */
 static atomic_u32 heap_pooled_number;  /* changes under the pool lock */
@@ -24,7 +24,7 @@ static unsigned batch_limit(unsigned size_class)
 
 static void class_init(struct size_class_state *cs, unsigned size_class)
 {
-    bool cached = cached_classes >> size_class & 1;
+    bool cached = size_class >= cached_from && size_class < cached_end;
     unsigned first = CARVE_BYTES / class_bytes[size_class];
     first = first < BATCH_FIRST ? first : BATCH_FIRST;
     cs->batch_max = cached ? (uint16_t)batch_limit(size_class) : 1;
@@ -49,18 +49,19 @@ static struct heap *heap_create(void)
     return h;
 }
 
-void heap_set_cached_classes(uint64_t class_mask)
+void heap_set_cached_classes(unsigned from, unsigned end)
 {
-    cached_classes = class_mask;
+    cached_from = from;
+    cached_end = end;
 }
 
 /* The shared heap caches nothing: its lists stay empty and its slabs closed. */
 void heap_init(void)
 {
-    uint64_t mask = cached_classes;
-    cached_classes = 0;
+    unsigned end = cached_end;
+    cached_end = 0;
     heap_create();
-    cached_classes = mask;
+    cached_end = end;
 }
 
 struct heap *heap_acquire(void)
@@ -179,9 +180,7 @@ static void set_words(uint32_t g, unsigned size_class, uint32_t word)
 
 static uint32_t closed_word(const struct heap *h, uint32_t g)
 {
-    const struct slab *s = &slabs[g];
-    uint32_t code = s->is_sentinel ? CODE_SENTINEL : CODE_CLOSED;
-    return h->front.id_word | code | s->size_class;
+    return h->front.id_word | CODE_CLOSED | slabs[g].size_class;
 }
 
 /* When n blocks are replaced at random, the number of free ones drifts by some sqrt(n): a list that

@@ -82,8 +82,8 @@ extern struct heap *heaps; /* by id; 0 is unused */
 extern struct map_area heap_area;
 extern struct lock heap_pool_lock;
 
-/* What limits a class's list: decided once at start by the route profile. */
-void heap_set_cached_classes(uint64_t class_mask);
+/* The classes that use the lists: decided once at start by the route profile. */
+void heap_set_cached_classes(unsigned from, unsigned end);
 void heap_init(void);
 
 /* A heap for a thread: a pooled one, or a new one; NULL when there are no more. */

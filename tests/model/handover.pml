@@ -29,25 +29,26 @@
 #define NOHEAP 2 /* the thread without a heap */
 #define LOCK   3 /* what carries the threads' views */
 #define INBOX  4
-#define MAIL(heap) (5 + (heap))
-#define ACTORS 8
+#define ACTORS 5
 #define OBJECTS 1 /* the slab: bitmap, counts, links */
 #define SLAB   0
-#define ALL    7  /* blocks, as sets */
+#define ALL    3  /* blocks, as sets */
 
 #include "views.pml"
 
-#define VERSIONS 12
+#define VERSIONS 16
 byte word[VERSIONS];    /* its history */
 byte words = 1;         /* how long that is; version 0 is A's */
-short word_carries;     /* versions stored with release whose view includes the last access to the slab */
+int word_carries;       /* versions stored with release whose view includes the last access to the slab */
 byte known[ACTORS];     /* newest version that each view includes */
 
-byte home = 4;          /* the bitmap */
-byte list[2], mail[3], live = 2;
+byte home = 2;          /* the bitmap */
+byte list[2], mail[3], live = 1;
 bool linked[3];         /* the slab is in this heap */
 bool inbox;
 bool lock;
+
+byte takes = TT;         /* blocks that are still to be handed out */
 
 /* ---- views ---- */
 
@@ -112,38 +113,32 @@ inline pick(set, block)
     if
     :: set & 1 -> block = 1;
     :: set & 2 -> block = 2;
-    :: set & 4 -> block = 4;
     fi
 }
 
 inline put(me, block)
 {
-    touch_slab(me);
-    assert(!(home & block)); /* else: received twice */
-    home = home | block;
+    atomic {
+        touch_slab(me);
+        assert(!(home & block)); /* else: received twice */
+        home = home | block;
+    }
 }
 
 inline take(me, block)
 {
-    touch_slab(me);
-    pick(home, block);
-    home = home & ~block;
+    atomic { touch_slab(me); pick(home, block); home = home & ~block; }
 }
 
-inline send(me, block, heap) /* [MO-MAIL] */
+/* [MO-MAIL], but without its edge: the contents of a block need it, its way home does not. */
+inline send(block, heap)
 {
-    atomic { mail[heap] = mail[heap] | block; edge(me, MAIL(heap)); }
+    mail[heap] = mail[heap] | block;
 }
 
-inline receive(receiver, heap, set) /* [MO-MAIL] */
+inline receive(heap, set)
 {
-    atomic { set = mail[heap]; mail[heap] = 0; edge(MAIL(heap), receiver); }
-}
-
-inline free_unowned(me, block, owner)
-{
-    word_load(me, owner);
-    send(me, block, owner);
+    atomic { set = mail[heap]; mail[heap] = 0; }
 }
 
 /* ---- the lock; the shared heap under it ---- */
@@ -173,21 +168,20 @@ inline absorb_inbox(me, set)
         inbox = false;
         edge(INBOX, me);
     }
-    if
-    :: set -> touch_slab(me); linked[SHARED] = true; word_store(me, SHARED); set = 0;
+    if /* heap_link_slab */
+    :: atomic { set -> touch_slab(me); linked[SHARED] = true; word_store(me, SHARED); set = 0; }
     :: else
     fi
 }
 
 inline settle_block(me, block, owner)
 {
-    word_load_acquire(me, owner);
     if
     :: owner == SHARED -> put(me, block);
 #ifdef BROKEN_SEND_BACK
-    :: else -> send(me, block, A);
+    :: else -> send(block, A);
 #else
-    :: else -> send(me, block, owner);
+    :: else -> send(block, owner);
 #endif
     fi
 }
@@ -195,9 +189,10 @@ inline settle_block(me, block, owner)
 inline settle(me, set, block, owner)
 {
     absorb_inbox(me, set);
-    receive(me, SHARED, set);
+    receive(SHARED, set);
     do
-    :: set != 0 -> pick(set, block); set = set & ~block; settle_block(me, block, owner);
+    :: atomic { set != 0 -> pick(set, block); set = set & ~block; word_load_acquire(me, owner); }
+        settle_block(me, block, owner);
     :: else -> break;
     od
 }
@@ -211,8 +206,7 @@ inline adopt_publish(me)
     touch_slab(me);
     linked[me] = false;
 #else
-    touch_slab(me); /* heap_unlink_slab */
-    linked[me] = false;
+    atomic { touch_slab(me); linked[me] = false; } /* heap_unlink_slab */
 #ifndef BROKEN_WORD_LATE
     word_store_release(me, SHARED);
 #endif
@@ -232,11 +226,12 @@ inline adopt_take(me, set, block, owner)
 {
     settle(me, set, block, owner);
     if
-    :: linked[SHARED] && home != 0 ->
-        touch_slab(me);
-        linked[SHARED] = false;
-        linked[me] = true;
-        word_store(me, me);
+    :: atomic {
+            linked[SHARED] && home != 0 -> touch_slab(me);
+            linked[SHARED] = false;
+            linked[me] = true;
+            word_store(me, me);
+        }
     :: else
     fi
 }
@@ -244,20 +239,19 @@ inline adopt_take(me, set, block, owner)
 /* A block in the hands of heap `me`: cached, or sent home (DRAINING), if it is its own. */
 inline route(me, block, owner)
 {
-    word_load(me, owner);
 #ifdef BROKEN_NO_FORWARD
     owner = me;
 #endif
     if
     :: owner == me -> put(me, block);
     :: owner == me -> list[me] = list[me] | block;
-    :: owner != me -> send(me, block, owner);
+    :: owner != me -> send(block, owner);
     fi
 }
 
-proctype heap(byte me, publishes, adopts, takes)
+proctype heap(byte me)
 {
-    byte set, block, owner;
+    byte publishes = PP, adopts = AA, set, block, owner;
 end:
     do
     :: publishes > 0 && linked[me] && home != 0 ->
@@ -274,39 +268,35 @@ end:
         unlock(me);
 #endif
     :: mail[me] != 0 ->
-        receive(me, me, set);
+        receive(me, set);
         do
-        :: set != 0 -> pick(set, block); set = set & ~block; route(me, block, owner);
+        :: atomic { set != 0 -> pick(set, block); set = set & ~block; word_load(me, owner); }
+            route(me, block, owner);
         :: else -> break;
         od
-    :: takes > 0 && linked[me] && home != 0 -> /* a refill, and the program passes the block on */
-        takes--;
+    :: atomic { takes > 0 && linked[me] && home != 0 -> takes--; } /* a refill; the program passes it on */
         take(me, block);
         atomic { live = live | block; edge(me, NOHEAP); }
-    :: list[me] != 0 -> /* a flush; the block counts as home only there */
-        pick(list[me], block);
-        list[me] = list[me] & ~block;
-        word_load(me, owner);
+    :: atomic { list[me] != 0 -> pick(list[me], block); list[me] = list[me] & ~block; word_load(me, owner); }
+        /* a flush */
         if
         :: owner == me -> put(me, block);
-        :: else -> send(me, block, owner);
+        :: else -> send(block, owner);
         fi
     od
 }
 
-proctype without_heap(byte mallocs)
+proctype without_heap()
 {
     byte set, block, owner;
 end:
     do
-    :: live != 0 ->
-        atomic { pick(live, block); live = live & ~block; }
-        free_unowned(NOHEAP, block, owner);
+    :: atomic { live != 0 -> pick(live, block); live = live & ~block; word_load(NOHEAP, owner); }
+        send(block, owner); /* a free; the word may be out of date by now */
     :: atomic { (mail[SHARED] != 0 || inbox) && !lock -> locked(NOHEAP); }
         settle(NOHEAP, set, block, owner);
         if
-        :: mallocs > 0 && linked[SHARED] && home != 0 -> /* adopt_malloc */
-            mallocs--;
+        :: atomic { takes > 0 && linked[SHARED] && home != 0 -> takes--; } /* adopt_malloc */
             take(NOHEAP, block);
             live = live | block;
         :: skip; /* adopt_purge */
@@ -328,10 +318,9 @@ init
     atomic {
         word[0] = A;
         linked[A] = true;
-        list[A] = 1;
         seen[SLAB] = 1 << A;
-        run heap(A, 1, 1, 0);
-        run heap(B, 1, 1, 1);
-        run without_heap(1);
+        run heap(A);
+        run heap(B);
+        run without_heap();
     }
 }
