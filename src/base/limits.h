@@ -42,7 +42,9 @@ enum {
     CACHE_DRIFTS = LIMIT(6, 0),   /* plus so many times the square root of the class's blocks */
     SENTINEL_EVERY_SMALL = LIMIT(32, 2), /* one slab in so many reports its frees */
     SENTINEL_EVERY_MID = LIMIT(16, 2),
-    CHECK_BACKOFF_MAX = 3,
+    CHECK_BACKOFF_MAX = 3,        /* log2 of the longest delay of a walk */
+    TEND_EVERY = LIMIT(16, 2),    /* refills between looks after idle lists */
+    TEND_BYTES = LIMIT(32 << 10, 256), /* lists below this are left alone */
     PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */
     PUBLISH_PARTIALS_MIN = LIMIT(8, 1), /* partial slabs a class keeps before it offers one */
 
@@ -51,7 +53,7 @@ enum {
     HEADROOM_GRANULES_MIN = 32,
     MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */
 
-    DECAY_MS = LIMIT(1000, 1),    /* age at which freed runs go back to the system */
+    DECAY_MS = LIMIT(250, 1),    /* age at which freed runs go back to the system */
     DECAY_TICK_MS = LIMIT(50, 1),
 };
 

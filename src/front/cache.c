@@ -200,6 +200,43 @@ static void offer_slab(struct heap *h, struct size_class_state *cs)
     }
 }
 
+/* The colder half of a list that is not small goes home. */
+static void trim(struct heap *h, unsigned size_class)
+{
+    uint32_t n = 0;
+    void *middle = h->front.list[size_class];
+    for (void *p = middle; p != NULL; p = *(void **)p) {
+        middle = n++ % 2 != 0 ? *(void **)middle : middle;
+    }
+    if ((size_t)n * class_bytes[size_class] >= TEND_BYTES) {
+        flush(h, middle);
+        set_length(&h->classes[size_class], (n + 1) / 2);
+        u64_add_single_writer(&h->classes[size_class].flushes, 1);
+    }
+}
+
+/* Every so many refills, one class is looked after. If its list was never empty since the last
+ * time, part of it is not needed: what a phase of the program left behind returns by halves. */
+static void tend(struct heap *h)
+{
+    if (h->tend_countdown-- != 0) {
+        return;
+    }
+    h->tend_countdown = TEND_EVERY;
+    for (unsigned i = 0; i < CLASS_COUNT; i++) {
+        unsigned c = h->tend_class++ % CLASS_COUNT;
+        struct size_class_state *cs = &h->classes[c];
+        if (h->front.list[c] != NULL) {
+            uint64_t refills = u64_load_relaxed(&cs->refills); /* relaxed: our own */
+            if (refills == cs->refills_when_tended) {
+                trim(h, c);
+            }
+            cs->refills_when_tended = refills;
+            return;
+        }
+    }
+}
+
 void *cache_refill(struct heap *h, unsigned size_class)
 {
     struct size_class_state *cs = &h->classes[size_class];
@@ -213,6 +250,7 @@ void *cache_refill(struct heap *h, unsigned size_class)
     if (cs->list_limit != 0) {
         cs->mode = MODE_CACHED;
     }
+    tend(h);
     offer_slab(h, cs);
     void *rest = h->front.list[size_class]; /* not empty only when the fast path was denied */
     void *p;

@@ -265,22 +265,6 @@ static uint32_t cut_frontier(size_t len, size_t align)
     return (uint32_t)at;
 }
 
-uint32_t run_alloc(size_t len, size_t align)
-{
-    if (len >= map_granules) {
-        return RUN_NONE;
-    }
-    lock_acquire(&run_lock);
-    uint32_t g = find_free(len, align);
-    if (g != RUN_NONE) {
-        g = cut_free(g, align_up(g, align), len);
-    } else {
-        g = cut_frontier(len, align);
-    }
-    lock_release(&run_lock);
-    return g;
-}
-
 /* ---- giving back ---- */
 
 void run_purge_range(uint32_t g, size_t len)
@@ -325,6 +309,24 @@ static void tick(void)
         state.last_tick_ms = state.now_ms;
         purge_older(DECAY_MS, PURGE_RUNS_MAX);
     }
+}
+
+uint32_t run_alloc(size_t len, size_t align)
+{
+    if (len >= map_granules) {
+        return RUN_NONE;
+    }
+    lock_acquire(&run_lock);
+    state.now_ms = os_now_ms();
+    tick();
+    uint32_t g = find_free(len, align);
+    if (g != RUN_NONE) {
+        g = cut_free(g, align_up(g, align), len);
+    } else {
+        g = cut_frontier(len, align);
+    }
+    lock_release(&run_lock);
+    return g;
 }
 
 void run_free(uint32_t g)

@@ -51,6 +51,7 @@ struct size_class_state {
     uint16_t batch, batch_max;
     uint8_t mode;
     uint8_t refills_since_flush;
+    uint64_t refills_when_tended;
     uint8_t backoff;        /* log2 of how much later than due the list is walked */
     atomic_u64 away; /* blocks not at home: live, on the list, in parcels */
     atomic_u64 refills, flushes, adopted;
@@ -66,6 +67,7 @@ struct heap {
     struct parcel *outbox[OUTBOX_COUNT]; /* owner: remote frees being collected */
     struct parcel *spare;                /* owner: empty parcels */
     uint32_t spare_count;
+    uint32_t tend_countdown, tend_class; /* owner: next look after an idle list */
     uint32_t exit_rounds;                /* owner: times its thread's destructor ran */
     uint32_t growing_next;
     void *growing[GROWTH_HISTORY];       /* owner: results of recent growing reallocs */

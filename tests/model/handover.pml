@@ -3,8 +3,8 @@
  * Goal: a slab may change heaps while blocks of it are under way (slab/adopt.c). Every freed block
  * gets home, once; nobody touches the slab's bitmap without holding the slab; no block is handed
  * out while it is not home; no block is sent on for ever.
- * Method: heap A has a slab of three blocks: one on A's list, one live with a thread without a heap,
- * one home. A and B publish, adopt, free and receive; the third thread frees what is passed to it
+ * Method: heap A has a slab of two blocks: one is live with a thread without a heap, one
+ * is home. A and B publish, adopt, free and receive; the third thread frees what is passed to it
  * and uses the shared heap (adopt_malloc, adopt_purge). When nothing can move any more, all blocks
  * must be home. Mailboxes are sets here: remote_mail.pml is about the stacks.
  * The map word is not one variable but the history of what was stored to it: a relaxed load returns
@@ -20,7 +20,7 @@
  * BROKEN_WORD_LATE      the slab is in the inbox before the word is stored
  * BROKEN_NO_LOCK        adopt_take does not take the lock
  * BROKEN_NO_FORWARD     who receives a block takes it for one of its own
- * BROKEN_SEND_BACK      settle_block sends what has moved on to the heap that had the slab first
+ * BROKEN_OLDEST         settle_block may see a word older than the lock's last holder saw
  */
 
 #define A      0 /* heaps, and the threads of two of them */
@@ -36,7 +36,7 @@
 
 #include "views.pml"
 
-#define VERSIONS 16
+#define VERSIONS 12
 byte word[VERSIONS];    /* its history */
 byte words = 1;         /* how long that is; version 0 is A's */
 int word_carries;       /* versions stored with release whose view includes the last access to the slab */
@@ -48,7 +48,7 @@ bool linked[3];         /* the slab is in this heap */
 bool inbox;
 bool lock;
 
-byte takes = TT;         /* blocks that are still to be handed out */
+byte takes = 2;          /* blocks that are still to be handed out */
 
 /* ---- views ---- */
 
@@ -99,6 +99,9 @@ inline word_load(me, loaded) /* [MO-WORD] */
 inline word_load_acquire(me, acquired) /* [MO-HANDOVER] */
 {
     atomic {
+#ifdef BROKEN_OLDEST
+        known[me] = 0;
+#endif
         word_load(me, acquired);
 #ifndef BROKEN_LOAD_RELAXED
         seen[SLAB] = seen[SLAB] | (((word_carries >> known[me]) & 1) << me);
@@ -178,11 +181,7 @@ inline settle_block(me, block, owner)
 {
     if
     :: owner == SHARED -> put(me, block);
-#ifdef BROKEN_SEND_BACK
-    :: else -> send(block, A);
-#else
     :: else -> send(block, owner);
-#endif
     fi
 }
 
@@ -251,7 +250,7 @@ inline route(me, block, owner)
 
 proctype heap(byte me)
 {
-    byte publishes = PP, adopts = AA, set, block, owner;
+    byte publishes = 2, adopts = 1, set, block, owner;
 end:
     do
     :: publishes > 0 && linked[me] && home != 0 ->
