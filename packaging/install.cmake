@@ -28,6 +28,8 @@ foreach(kind LIBDIR INCLUDEDIR)
         set(HAKMEM_PC_${kind} "\${prefix}/${CMAKE_INSTALL_${kind}}")
     endif()
 endforeach()
+# The prefix is found from the file itself: cmake --install may choose another one.
+file(RELATIVE_PATH HAKMEM_PC_UP "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 configure_file(${HAKMEM_PACKAGING_DIR}/hakmem.pc.in ${PROJECT_BINARY_DIR}/hakmem.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/hakmem.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

@@ -43,7 +43,7 @@ enum {
     SENTINEL_EVERY_SMALL = LIMIT(32, 2), /* one slab in so many reports its frees */
     SENTINEL_EVERY_MID = LIMIT(16, 2),
     CHECK_BACKOFF_MAX = 3,        /* log2 of the longest delay of a walk */
-    TEND_EVERY = LIMIT(16, 2),    /* refills between looks after idle lists */
+    TEND_EVERY = LIMIT(8, 2),    /* refills between looks after idle lists */
     TEND_BYTES = LIMIT(32 << 10, 256), /* lists below this are left alone */
     PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */
     PUBLISH_PARTIALS_MIN = LIMIT(8, 1), /* partial slabs a class keeps before it offers one */

@@ -200,17 +200,25 @@ static void offer_slab(struct heap *h, struct size_class_state *cs)
     }
 }
 
-/* The colder half of a list that is not small goes home. */
+/* A list that is not small gives up its colder half, or in the mid classes, where each block is
+ * pages, all but TEND_BYTES. */
 static void trim(struct heap *h, unsigned size_class)
 {
+    size_t keep = TEND_BYTES / class_bytes[size_class] + 1;
+    bool halve = slab_span(size_class) == SLAB_SMALL_GRANULES;
     uint32_t n = 0;
-    void *middle = h->front.list[size_class];
-    for (void *p = middle; p != NULL; p = *(void **)p) {
-        middle = n++ % 2 != 0 ? *(void **)middle : middle;
+    void *last_kept = NULL;
+    for (void *p = h->front.list[size_class]; p != NULL; p = *(void **)p) {
+        n++;
+        if (n <= keep) {
+            last_kept = p;
+        } else if (halve && n % 2 == 0 && n / 2 > keep) {
+            last_kept = *(void **)last_kept;
+        }
     }
-    if ((size_t)n * class_bytes[size_class] >= TEND_BYTES) {
-        flush(h, middle);
-        set_length(&h->classes[size_class], (n + 1) / 2);
+    if (n > keep) {
+        flush(h, last_kept);
+        set_length(&h->classes[size_class], halve && n / 2 > keep ? n / 2 : (uint32_t)keep);
         u64_add_single_writer(&h->classes[size_class].flushes, 1);
     }
 }

@@ -246,7 +246,7 @@ uint64_t setting_get(enum setting_id id)
 
 /* ---- print ---- */
 
-static void print_help(void)
+void config_print_help(void)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         struct report r;
@@ -262,29 +262,18 @@ static void print_help(void)
     }
 }
 
-static void print_banner(void)
+void config_print_banner(void)
 {
+    struct report r;
+    report_begin(&r);
+    report_text(&r, "version " HAKMEM_VERSION " is loaded");
+    report_end(&r);
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        struct report r;
         report_begin(&r);
         report_name(&r, table[i].name);
         report_text(&r, "=");
         report_value(&r, &table[i], values[i]);
         report_text(&r, from_environment[i] ? " (environment)" : " (default)");
         report_end(&r);
-    }
-}
-
-void config_print(void)
-{
-    if (setting_get(SETTING_help)) {
-        print_help();
-    }
-    if (setting_get(SETTING_verbose)) {
-        struct report r;
-        report_begin(&r);
-        report_text(&r, "version " HAKMEM_VERSION " is loaded");
-        report_end(&r);
-        print_banner();
     }
 }

@@ -28,5 +28,6 @@ enum route { ROUTE_TINY_FIRST, ROUTE_TINY_ONLY, ROUTE_POOL_ONLY };
 bool config_load(void);
 /* The value of a setting: a number, bytes, 0 or 1, or the index of the word. */
 uint64_t setting_get(enum setting_id id);
-/* What HAKMEM_VERBOSE and HAKMEM_HELP ask for. */
-void config_print(void);
+/* What HAKMEM_HELP and HAKMEM_VERBOSE ask for. */
+void config_print_help(void);
+void config_print_banner(void);

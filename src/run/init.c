@@ -29,7 +29,12 @@ static void configure(void)
     configured = true;
     set_route(setting_get(SETTING_route));
     os_fail_every((uint32_t)setting_get(SETTING_test_fail));
-    config_print();
+    if (setting_get(SETTING_help)) {
+        config_print_help();
+    }
+    if (setting_get(SETTING_verbose)) {
+        config_print_banner();
+    }
 }
 
 /* Fixed tables shrink with a limited address space: a sixty-fourth for heaps, less for parcels. */

@@ -80,7 +80,7 @@ static void pool_push(struct heap *h)
     h->state = HEAP_POOLED;
     h->next_pooled = heap_pooled;
     heap_pooled = h;
-    u32_store_relaxed(&heap_pooled_number, u32_load_relaxed(&heap_pooled_number) + 1); /* relaxed: under lock */
+    u32_add_relaxed(&heap_pooled_number, 1); /* relaxed: a hint for others */
 }
 
 void heap_pool(struct heap *h)
@@ -106,7 +106,7 @@ struct heap *heap_take_pooled(uint32_t nth)
     if (h != NULL) {
         *at = h->next_pooled;
         h->state = HEAP_ACTIVE;
-        u32_store_relaxed(&heap_pooled_number, u32_load_relaxed(&heap_pooled_number) - 1); /* relaxed: under lock */
+        u32_add_relaxed(&heap_pooled_number, UINT32_MAX); /* relaxed: a hint for others */
     }
     lock_release(&heap_pool_lock);
     return h;

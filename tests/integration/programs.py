@@ -145,7 +145,8 @@ git config gc.auto 0; git config pack.threads 2
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
     for n in 1 2 3 4 5 6; do seq $((i * n)) 7 $((i * 900 + n)) > "file$n"; done
     mkdir -p "dir$i"; seq 1 $((i * 300)) > "dir$i/numbers"
-    export GIT_AUTHOR_DATE="2001-02-03T04:05:$((i + 10)) +0000" GIT_COMMITTER_DATE="2001-02-03T04:05:$((i + 10)) +0000"
+    export GIT_AUTHOR_DATE="2001-02-03T04:05:$((i + 10)) +0000"
+    export GIT_COMMITTER_DATE="$GIT_AUTHOR_DATE"
     git add .; git commit -q -m "change $i"
 done
 git gc -q --aggressive --prune=now

@@ -176,22 +176,33 @@ static void mode_fill(void)
     CHECK(run_alloc(MIB_GRANULES, 1) == RUN_NONE);
 }
 
-/* As long as can be asked for: refused by the limit, after looking beyond other mappings. */
+/* Sees to it that something is in the way a little above what is reserved at the start. */
+static void obstruct(void)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    void *there = map_address(4 * SUPER_GRANULES + 5);
+    void *p = mmap(there, 4096, PROT_READ | PROT_WRITE, flags, -1, 0);
+    CHECK(p == there || p == MAP_FAILED); /* or something is there already */
+}
+
+/* Asks for more than the limit allows, which is known only after a look beyond the obstruction. */
 static void mode_refused(void)
 {
-    for (size_t len = map_granules - 1; len > map_granules / 2; len -= 101) {
+    obstruct();
+    for (size_t len = map_granules - SUPER_GRANULES - 1; len > map_granules / 2; len -= 101) {
         uint32_t g = run_alloc(len, 1);
         if (g != RUN_NONE) {
             write_run(g, 1);
             run_free(g);
         }
-        fill_with_runs(4);
+        CHECK(fill_with_runs(4) == 4);
     }
 }
 
 /* Extending the last run, until there is no more. */
 static void mode_extend(void)
 {
+    obstruct();
     size_t len = 1;
     uint32_t g = run_alloc(len, 1);
     CHECK(g != RUN_NONE);
@@ -264,6 +275,7 @@ int main(int argc, char **argv)
 {
     for (size_t i = 0; argc > 1 && i < sizeof modes / sizeof *modes; i++) {
         if (strcmp(argv[1], modes[i].name) == 0) {
+            CHECK(unit_start(NULL) == 0);
             modes[i].run();
             return 0;
         }
@@ -280,5 +292,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_limited_extension),
         cmocka_unit_test(test_limited_with_foreign_mappings),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, unit_start, NULL);
 }

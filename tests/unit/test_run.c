@@ -366,5 +366,5 @@ int main(void)
         cmocka_unit_test(test_impossible_requests),
         cmocka_unit_test(test_threads),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, unit_start, NULL);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Goal: heaps outlive their threads: a new thread gets an old heap with what it held; threads that
- * can have no heap still allocate; a forked child finds every heap whole.
+ * can have no heap, or have none any more, still allocate.
  * Method: threads that start and end under control; the heap table is cut short to run out of
- * heaps; children forked while threads start, work and end check the whole allocator.
+ * heaps.
  */
 #include "run/thread.h"
 
@@ -11,10 +11,10 @@
 
 #include "front/entry.h"
 #include "hakmem/hakmem.h"
-#include "os/os.h"
 #include "unit.h"
+#include "work.h"
 
-enum { THREADS = 4, BLOCKS = 400, FORKS = 200, KEY_ROUNDS = 3 };
+enum { THREADS = 4, KEY_ROUNDS = 3 };
 
 /* ---- one thread after another ---- */
 
@@ -115,26 +115,6 @@ struct crew {
     atomic_u32 with_heap;
 };
 
-static void use_blocks(uint64_t *random)
-{
-    static const size_t sizes[] = {1, 24, 100, 700, 3000, 20000, 60000};
-    unsigned char *blocks[BLOCKS] = {0};
-    size_t bytes[BLOCKS] = {0};
-    for (int i = 0; i < BLOCKS * 4; i++) {
-        size_t at = random_below(random, BLOCKS);
-        CHECK(memory_holds(blocks[at], bytes[at], at));
-        hak_free(blocks[at]);
-        bytes[at] = sizes[random_below(random, sizeof sizes / sizeof *sizes)];
-        blocks[at] = hak_malloc(bytes[at]);
-        CHECK(blocks[at] != NULL);
-        memory_fill(blocks[at], bytes[at], at);
-    }
-    for (size_t i = 0; i < BLOCKS; i++) {
-        CHECK(memory_holds(blocks[i], bytes[i], i));
-        hak_free(blocks[i]);
-    }
-}
-
 static void *crew_member(void *context)
 {
     struct crew *crew = context;
@@ -142,7 +122,7 @@ static void *crew_member(void *context)
     u32_add_relaxed(&crew->with_heap, thread_heap_if_any() != NULL);
     pthread_barrier_wait(&crew->all_here);
     uint64_t random = crew->seed ^ (uint64_t)(uintptr_t)&crew;
-    use_blocks(&random);
+    work_with_blocks(&random);
     pthread_barrier_wait(&crew->all_here);
     return NULL;
 }
@@ -169,120 +149,13 @@ static void test_more_threads_than_heaps(void **state)
     assert_true(hak_check());
 }
 
-/* ---- fork ---- */
-
-static atomic_u32 must_stop;
-
-static void *short_life(void *seed)
-{
-    uint64_t random = (uint64_t)(uintptr_t)seed;
-    use_blocks(&random);
-    return NULL;
-}
-
-/* Starts threads that end together: more heaps are released than wait in the pool untouched. */
-static void *start_and_end_threads(void *unused)
-{
-    (void)unused;
-    pthread_t threads[THREADS * 2];
-    for (uintptr_t round = 1; u32_load_relaxed(&must_stop) == 0; round++) {
-        for (int i = 0; i < THREADS * 2; i++) {
-            CHECK(pthread_create(&threads[i], NULL, short_life, (void *)(round + (uintptr_t)i)) == 0);
-        }
-        for (int i = 0; i < THREADS * 2; i++) {
-            CHECK(pthread_join(threads[i], NULL) == 0);
-        }
-        hak_purge();
-    }
-    return NULL;
-}
-
-/* heap_check of every heap that the child may still use. */
-static void usable_heaps_are_sound(void)
-{
-    for (uint32_t id = HEAP_SHARED_ID; id <= heap_count(); id++) {
-        CHECK(heaps[id].state == HEAP_LOST || heap_check(&heaps[id]));
-    }
-}
-
-static void check_in_child(void *context)
-{
-    usable_heaps_are_sound();
-    use_blocks(context);
-    hak_purge();
-    usable_heaps_are_sound();
-}
-
-static void test_children_find_whole_heaps(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    uint64_t random = random_seed();
-    u32_store_relaxed(&must_stop, 0);
-    hak_free(hak_malloc(1));
-    assert_int_equal(pthread_create(&thread, NULL, start_and_end_threads, NULL), 0);
-    for (int i = 0; i < FORKS; i++) {
-        unit_child(check_in_child, &random);
-        random_next(&random);
-    }
-    u32_store_relaxed(&must_stop, 1);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(hak_check());
-}
-
-static void threads_in_child(void *context)
-{
-    (void)context;
-    pthread_t thread;
-    uint32_t made = heap_count();
-    uint32_t pooled = heap_pooled_count();
-    CHECK(pooled >= 1);
-    CHECK(pthread_create(&thread, NULL, short_life, NULL) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
-    CHECK(heap_count() == made && heap_pooled_count() == pooled);
-    CHECK(hak_check());
-}
-
-static void *wait_with_heap(void *context)
-{
-    pthread_barrier_t *barrier = context;
-    void *block = hak_malloc(64);
-    pthread_barrier_wait(barrier);
-    pthread_barrier_wait(barrier);
-    hak_free(block);
-    return NULL;
-}
-
-/* The heap of a thread that waits is idle at the fork: the child's next thread gets it. */
-static void test_the_child_pools_heaps_of_lost_threads(void **state)
-{
-    (void)state;
-    pthread_t thread;
-    pthread_barrier_t barrier;
-    while (heap_take_pooled(0) != NULL) {
-        /* stays active for ever, which costs this process nothing */
-    }
-    if (heap_count() + 2 >= heap_area.count) {
-        skip(); /* cannot happen before hundreds of heaps; the tiny build has few */
-    }
-    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
-    assert_int_equal(pthread_create(&thread, NULL, wait_with_heap, &barrier), 0);
-    pthread_barrier_wait(&barrier);
-    unit_child(threads_in_child, NULL);
-    pthread_barrier_wait(&barrier);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    pthread_barrier_destroy(&barrier);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_next_thread_gets_the_heap),
         cmocka_unit_test(test_a_thread_that_never_allocates_has_none),
-        cmocka_unit_test(test_the_child_pools_heaps_of_lost_threads),
         cmocka_unit_test(test_destructors_may_allocate),
         cmocka_unit_test(test_more_threads_than_heaps),
-        cmocka_unit_test(test_children_find_whole_heaps),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, unit_start, NULL);
 }

@@ -44,3 +44,6 @@ void unit_child(unit_act *act, void *context);
 /* Runs act in a forked child: it must die of SIGABRT after the one line
  * "hakmem: <message> <p>" on stderr. */
 void unit_child_dies(unit_act *act, void *context, const char *message, const void *p);
+
+/* Group setup: the allocator has started, so that its boxes can be used without its front. */
+int unit_start(void **state);
