@@ -231,6 +231,7 @@ static void tend(struct heap *h)
         return;
     }
     h->tend_countdown = TEND_EVERY;
+    adopt_tend();
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         unsigned c = h->tend_class++ % CLASS_COUNT;
         struct size_class_state *cs = &h->classes[c];

@@ -17,19 +17,6 @@
 #define SIZE_LIMIT ((size_t)PTRDIFF_MAX)
 enum { REPORT_EVERY_MS = 10000, REPORTS_MAX = 10 };
 
-/* A slow path is bracketed by these, so that a forked child knows which heaps are whole. */
-static void enter(struct heap *h)
-{
-    u32_store_relaxed(&h->busy, 1); /* relaxed: read after fork only, in the same memory image */
-    compiler_barrier();
-}
-
-static void leave(struct heap *h)
-{
-    compiler_barrier();
-    u32_store_relaxed(&h->busy, 0); /* relaxed: as above */
-}
-
 bool entry_forced_slow(void)
 {
     static atomic_u32 counter;
@@ -80,13 +67,14 @@ static void report_out_of_memory(size_t size)
     report_text(&r, " bytes asked for; resident ");
     report_number(&r, os_resident_bytes() >> 10);
     report_text(&r, " KiB, committed ");
-    report_number(&r, map_committed_bytes() >> 10);
+    struct run_totals t = run_measure();
+    report_number(&r, t.committed_bytes >> 10);
     report_text(&r, " KiB of ");
     report_number(&r, map_granules << GRANULE_SHIFT >> 10);
     report_text(&r, " KiB, superslabs ");
     report_number(&r, super_count());
     report_text(&r, ", large blocks ");
-    report_number(&r, run_measure().large_count);
+    report_number(&r, t.large_count);
     report_end(&r);
 }
 
@@ -117,9 +105,9 @@ static void *refill_try(struct front *f, size_t size_class)
     if (unlikely(&h->front != f) && h->front.list[size_class] != NULL) {
         return cache_pop(h, (unsigned)size_class); /* an adopted heap comes with full lists */
     }
-    enter(h);
+    heap_enter(h);
     void *p = cache_refill(h, (unsigned)size_class);
-    leave(h);
+    heap_leave(h);
     return p;
 }
 
@@ -199,9 +187,9 @@ HAK_NOINLINE void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id
         remote_send_single(p, word);
         return;
     }
-    enter(h);
+    heap_enter(h);
     cache_free(h, p, word);
-    leave(h);
+    heap_leave(h);
 }
 
 /* ---- sizes ---- */
@@ -360,7 +348,9 @@ static void purge_pooled(void)
         if (h == NULL) {
             break;
         }
+        heap_enter(h);
         cache_give_up(h);
+        heap_leave(h);
         super_purge(&h->supers);
         heap_pool(h); /* to the front: the next one is one further in */
     }
@@ -373,12 +363,12 @@ bool entry_purge(void)
     }
     struct heap *h = thread_heap_if_any();
     if (h != NULL) {
-        enter(h);
+        heap_enter(h);
         cache_flush_all(h);
         for (unsigned c = 0; c < CLASS_COUNT; c++) {
             heap_release_current(h, c);
         }
-        leave(h);
+        heap_leave(h);
         super_purge(&h->supers);
     }
     purge_pooled();

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 
 #include "front/api.h"
+#include "run/init.h"
 #include "watch/stats.h"
+
+const bool init_can_wait = true; /* pthread_create calls our calloc */
 
 void cfree(void *block);
 void free_sized(void *block, size_t size);

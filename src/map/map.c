@@ -74,7 +74,10 @@ static bool commit_tables(size_t granules)
 {
     for (size_t i = 0; layout.thrifty && i < layout.area_count; i++) {
         struct map_area *a = layout.areas[i];
-        size_t bytes = a->granules_each ? (granules / a->granules_each + 1) * a->element_bytes : 0;
+        if (a->granules_each == 0) {
+            continue; /* its user commits it, under a lock of its own */
+        }
+        size_t bytes = (granules / a->granules_each + 1) * a->element_bytes;
         size_t most = area_bytes(a, map_granules);
         if (!map_commit_area(a, bytes < most ? bytes : most)) {
             return false;
@@ -85,20 +88,20 @@ static bool commit_tables(size_t granules)
 
 /* Commit the tables whole (untouched, they cost nothing) and the first granules; where the system
  * counts commitments, only the words now. */
-static bool map_commit_first(char *start)
+static bool map_commit_first(char *start, size_t granules)
 {
     size_t tables = map_base - (uintptr_t)start;
     if (!layout.thrifty && os_commit(start, tables + COMMIT_BYTES)) {
         os_no_huge_pages(start, tables + COMMIT_BYTES);
         layout.committed_end = COMMIT_BYTES >> GRANULE_SHIFT;
         for (size_t i = 0; i < layout.area_count; i++) {
-            layout.areas[i]->committed_bytes = area_bytes(layout.areas[i], map_granules);
+            layout.areas[i]->committed_bytes = area_bytes(layout.areas[i], granules);
         }
         return true;
     }
     layout.thrifty = true;
     layout.committed_end = 0;
-    return os_commit(map_words, round_up(map_granules * sizeof(atomic_u32), PAGE_MAX));
+    return os_commit(map_words, round_up(granules * sizeof(atomic_u32), PAGE_MAX));
 }
 
 static bool map_init_sized(size_t reserve_granules, size_t granules)
@@ -109,13 +112,12 @@ static bool map_init_sized(size_t reserve_granules, size_t granules)
         return false;
     }
     map_lay_out(start, granules);
-    map_granules = granules;
     layout.reserved_end = reserve_granules;
-    if (!map_commit_first(start)) {
-        map_granules = 0;
+    if (!map_commit_first(start, granules)) {
         os_unreserve(start, bytes);
         return false;
     }
+    map_granules = granules; /* last: from here on addresses are looked up */
     return true;
 }
 

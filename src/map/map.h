@@ -26,7 +26,7 @@ enum {
     CODE_FREED = 0xff,  /* head of a large run that was freed */
 };
 
-/* Const after map_init; zero before, so that nothing is found. Three variables and not a struct:
+/* Const after map_init; before, no granules, so that nothing is found. Three variables and not a struct:
  * each is then one operand of an instruction of free(). */
 #define MAP_HIDDEN __attribute__((visibility("hidden")))
 extern uintptr_t map_base MAP_HIDDEN;
@@ -51,7 +51,7 @@ bool map_grow(size_t *start, size_t len);
 /* Commits the first `bytes` of a fixed table. Callers serialise. */
 bool map_commit_area(struct map_area *area, size_t bytes);
 
-size_t map_committed_bytes(void);
+size_t map_committed_bytes(void); /* under the run box's lock */
 bool map_is_thrifty(void); /* address space or commit charge is limited */
 
 HAK_INLINE size_t map_index(const void *p)

@@ -421,6 +421,7 @@ struct run_totals run_measure(void)
 {
     lock_acquire(&run_lock);
     struct run_totals t = {.free_granules = state.free_granules};
+    t.committed_bytes = map_committed_bytes();
     t.used_granules = state.frontier - SUPER_GRANULES - state.free_granules;
     for (uint32_t g = SUPER_GRANULES; g < state.frontier; g += runs[g].len) {
         const struct run *r = &runs[g];

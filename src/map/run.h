@@ -61,6 +61,7 @@ void run_purge_all(void);
 struct run_totals {
     size_t used_granules, free_granules, dirty_granules;
     size_t large_count, large_bytes; /* used runs with a size */
+    size_t committed_bytes;
 };
 struct run_totals run_measure(void);
 

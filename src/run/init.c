@@ -75,20 +75,30 @@ bool init_once(void)
     bool first = u32_load_relaxed(&ready) == 0; /* relaxed: under the lock */
     bool done = !first || start();
     if (first && done) {
+        thread_init();
         u32_store_release(&ready, 1); /* [MO-INIT] */
     }
     lock_release(&init_lock);
     if (first && done) {
-        thread_init();
         fork_init(); /* may allocate */
     }
     return done;
 }
 
+/* True where malloc is replaced (libc/override.c): then starting a thread allocates, so the map can
+ * wait for the first allocation, and a program without one pays nothing. Otherwise the map must be
+ * there before a second thread may look up an address. */
+__attribute__((weak)) const bool init_can_wait = false;
+
 /* Sees to it that the banner comes even if the program never allocates, and that settings are read
- * if the first allocation came before the environment was there. The map waits for its first use. */
+ * if the first allocation came before the environment was there. */
 __attribute__((constructor(101))) static void init_constructor(void)
 {
+    const bool *can_wait = &init_can_wait;
+    compiler_opaque(can_wait); /* another file decides */
+    if (!*can_wait) {
+        init_once();
+    }
     lock_acquire(&init_lock);
     configure();
     lock_release(&init_lock);

@@ -9,3 +9,5 @@
 #include "base/compiler.h"
 
 bool init_once(void);
+
+extern const bool init_can_wait __attribute__((visibility("hidden")));

@@ -25,13 +25,14 @@ static bool have_exit_key;
 static void release(struct heap *h)
 {
     thread_front = &front_dead;
-    h->exit_rounds = 0;
+    heap_enter(h);
     if (heap_pooled_count() >= POOL_WHOLE_MAX) {
         cache_give_up(h);
     } else {
         cache_drain_mail(h);
         remote_publish_all(h);
     }
+    heap_leave(h);
     heap_pool(h);
 }
 
@@ -59,6 +60,7 @@ HAK_COLD static struct heap *thread_start(void)
     if (h == NULL) {
         return NULL;
     }
+    h->exit_rounds = 0;
     thread_front = &h->front; /* before pthread_setspecific, which may allocate */
     if (have_exit_key) {
         pthread_setspecific(exit_key, h); /* on failure the heap stays with the dead thread */

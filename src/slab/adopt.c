@@ -5,7 +5,7 @@
 
 struct lock shared_heap_lock;
 static atomic_ptr inbox;                /* published slabs, linked by slab.next */
-static atomic_u32 offered[CLASS_COUNT]; /* slabs with free blocks in the shared heap or the inbox */
+static atomic_u32 offered[CLASS_COUNT]; /* under the lock, a hint without: partial slabs are here */
 
 static struct heap *shared_heap(void)
 {
@@ -25,7 +25,6 @@ void adopt_publish(struct heap *h, uint32_t g)
     do {
         slabs[g].next = (uint32_t)(uintptr_t)head;
     } while (!ptr_cas_release(&inbox, &head, (void *)(uintptr_t)g)); /* [MO-MAIL] */
-    u32_add_relaxed(&offered[c], 1); /* relaxed: a hint */
 }
 
 /* ---- under the lock ---- */
@@ -36,6 +35,10 @@ static void absorb_inbox(void)
     while (g != 0) {
         uint32_t next = slabs[g].next;
         heap_link_slab(shared_heap(), g);
+        u32_store_relaxed(&offered[slabs[g].size_class], 1); /* relaxed: a hint */
+        if (slabs[g].free_count == slabs[g].capacity) { /* the last block came home on the way */
+            heap_retire_slab(shared_heap(), g);
+        }
         g = next;
     }
 }
@@ -46,6 +49,7 @@ static void settle_block(void *p)
     uint32_t word = map_word_acquire(map_index(p)); /* [MO-HANDOVER] */
     if (WORD_OWNER(word) == HEAP_SHARED_ID) {
         heap_put(shared_heap(), word & CODE_CLASS_MASK, p);
+        u32_store_relaxed(&offered[word & CODE_CLASS_MASK], 1); /* relaxed: a hint */
     } else {
         remote_send_single(p, word);
     }
@@ -80,10 +84,8 @@ static void settle(void)
 bool adopt_take(struct heap *h, unsigned size_class)
 {
     /* relaxed: a hint that saves the lock; the shared heap itself holds it already */
-    if (u32_load_relaxed(&offered[size_class]) == 0 || h->id == HEAP_SHARED_ID) {
-        return false;
-    }
-    if (!lock_try(&shared_heap_lock)) {
+    bool any = u32_load_relaxed(&offered[size_class]) != 0 || ptr_load_relaxed(&inbox) != NULL;
+    if (!any || h->id == HEAP_SHARED_ID || !lock_try(&shared_heap_lock)) {
         return false;
     }
     settle();
@@ -94,9 +96,18 @@ bool adopt_take(struct heap *h, unsigned size_class)
         heap_link_slab(h, g);
         u64_add_single_writer(&h->classes[size_class].adopted, 1);
     }
-    u32_store_relaxed(&offered[size_class], cs->partial_count); /* relaxed: a hint */
+    u32_store_relaxed(&offered[size_class], cs->partial != 0); /* relaxed: a hint */
     lock_release(&shared_heap_lock);
     return g != 0;
+}
+
+void adopt_tend(void)
+{
+    bool any = remote_has_mail(shared_heap()) || ptr_load_relaxed(&inbox) != NULL; /* a hint */
+    if (any && lock_try(&shared_heap_lock)) {
+        settle();
+        lock_release(&shared_heap_lock);
+    }
 }
 
 void *adopt_malloc(unsigned size_class)

@@ -22,6 +22,9 @@ void adopt_publish(struct heap *h, uint32_t g);
 /* Owner of h: links a slab with free blocks of the class into h; false if there is none. */
 bool adopt_take(struct heap *h, unsigned size_class);
 
+/* Now and then, any thread: empties inbox and mail if nobody else does. */
+void adopt_tend(void);
+
 /* One block for a thread without a heap; waits for the lock. NULL when memory is out. */
 void *adopt_malloc(unsigned size_class);
 

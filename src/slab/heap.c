@@ -323,11 +323,12 @@ unsigned heap_take(struct heap *h, unsigned size_class, unsigned want, void *res
 
 /* ---- blocks home ---- */
 
-static void retire(struct heap *h, unsigned size_class, uint32_t g)
+void heap_retire_slab(struct heap *h, uint32_t g)
 {
+    unsigned c = slabs[g].size_class;
     heap_unlink_slab(h, g);
-    set_words(g, size_class, 0);
-    super_free(g, slab_span(size_class));
+    set_words(g, c, 0);
+    super_free(g, slab_span(c));
 }
 
 void heap_put(struct heap *h, unsigned size_class, void *p)
@@ -335,14 +336,17 @@ void heap_put(struct heap *h, unsigned size_class, void *p)
     struct size_class_state *cs = &h->classes[size_class];
     uint32_t g = slab_of(p, size_class);
     slab_put(g, size_class, p);
-    count_away(cs, -(uint64_t)1);
     const struct slab *s = &slabs[g];
+    if (s->place == PLACE_NONE) {
+        return; /* on its way to the shared heap, which counts when it links it */
+    }
+    count_away(cs, -(uint64_t)1);
     if (s->place == PLACE_FULL) {
         list_remove(cs, g);
         list_insert(cs, g, PLACE_PARTIAL);
     }
     if (unlikely(s->free_count == s->capacity) && s->place == PLACE_PARTIAL) {
-        retire(h, size_class, g);
+        heap_retire_slab(h, g);
     }
 }
 
@@ -356,7 +360,7 @@ void heap_release_current(struct heap *h, unsigned size_class)
     cs->current = 0;
     list_insert(cs, g, slabs[g].free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
     if (slabs[g].free_count == slabs[g].capacity) {
-        retire(h, size_class, g);
+        heap_retire_slab(h, g);
     }
 }
 

@@ -98,6 +98,19 @@ struct heap *heap_take_pooled(uint32_t nth);
 /* In a forked child: pools the heaps of threads that are gone, except those caught mid-change. */
 void heap_reset_after_fork(struct heap *own);
 
+/* A change of a heap is bracketed by these, so that a forked child knows which heaps are whole. */
+HAK_INLINE void heap_enter(struct heap *h)
+{
+    u32_store_relaxed(&h->busy, 1); /* relaxed: read after fork only, in the same memory image */
+    compiler_barrier();
+}
+
+HAK_INLINE void heap_leave(struct heap *h)
+{
+    compiler_barrier();
+    u32_store_relaxed(&h->busy, 0); /* relaxed: as above */
+}
+
 /* Ids in use: 1 .. heap_count(). */
 uint32_t heap_count(void);
 bool heap_is_alone(void);
@@ -118,5 +131,7 @@ void heap_close_slabs(struct heap *h, unsigned size_class);
 /* Moves a slab between heaps; the caller holds both. */
 void heap_unlink_slab(struct heap *h, uint32_t g);
 void heap_link_slab(struct heap *h, uint32_t g);
+/* A wholly free slab of h, on one of its lists, goes back to its superslab. */
+void heap_retire_slab(struct heap *h, uint32_t g);
 
 bool heap_check(struct heap *h);

@@ -6,8 +6,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "run/init.h"
-
 static char captured[64 * 1024];
 
 static int capture_file(void)
@@ -78,10 +76,4 @@ void unit_child_dies(unit_act *act, void *context, const char *message, const vo
     assert_string_equal(captured, line);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
-}
-
-int unit_start(void **state)
-{
-    (void)state;
-    return init_once() ? 0 : -1;
 }
