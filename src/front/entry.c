@@ -350,8 +350,8 @@ static void purge_pooled(void)
         }
         heap_enter(h);
         cache_give_up(h);
-        heap_leave(h);
         super_purge(&h->supers);
+        heap_leave(h);
         heap_pool(h); /* to the front: the next one is one further in */
     }
 }

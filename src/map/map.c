@@ -15,6 +15,7 @@ static struct {
     size_t area_count;
     size_t reserved_end;  /* granules; all of them unless address space is limited */
     size_t committed_end; /* granules */
+    size_t floor;         /* granules; past the last foreign mapping that was met */
     bool thrifty;         /* commit no more than is asked for */
 } layout;
 
@@ -147,8 +148,8 @@ bool map_init(struct map_area *const *areas, size_t area_count, size_t limit)
     return false;
 }
 
-/* Reserves up to `end`; on a foreign mapping, reports the granule where to try again. */
-static bool map_reserve_more(size_t end, size_t *retry_at)
+/* Reserves up to `end`; on a foreign mapping, raises the floor past it. */
+static bool map_reserve_more(size_t end)
 {
     bool occupied = false;
     size_t piece = end - layout.reserved_end;
@@ -160,8 +161,7 @@ static bool map_reserve_more(size_t end, size_t *retry_at)
         return false;
     }
     layout.reserved_end = round_up(layout.reserved_end + 1, SUPER_GRANULES);
-    layout.committed_end = layout.reserved_end;
-    *retry_at = layout.reserved_end;
+    layout.committed_end = layout.floor = layout.reserved_end;
     return true;
 }
 
@@ -188,15 +188,15 @@ static bool map_commit_to(size_t end)
 bool map_grow(size_t *start, size_t len)
 {
     for (;;) {
-        size_t at = *start;
-        size_t end = at + len;
+        *start = *start > layout.floor ? *start : layout.floor;
+        size_t end = *start + len;
         if (end > map_granules) {
             return false;
         }
-        if (end > layout.reserved_end && !map_reserve_more(end, start)) {
+        if (end > layout.reserved_end && !map_reserve_more(end)) {
             return false;
         }
-        if (*start == at) {
+        if (*start >= layout.floor) {
             return map_commit_to(end);
         }
     }
