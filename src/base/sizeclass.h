@@ -102,7 +102,8 @@
 
 extern const uint8_t class_of_step[CLASS_STEP_COUNT];
 extern const uint32_t class_bytes[CLASS_COUNT];
-/* ceil(2^32 / size): (offset * reciprocal) >> 32 is the block's index for offsets below 2^19. */
+/* ceil(2^32 / size): (offset * reciprocal) >> 32 is the index of the block that starts at the offset
+ * (below 2^19); other offsets may give one more, so check that the index leads back. */
 extern const uint32_t class_reciprocal[CLASS_COUNT];
 
 /* Size 0 wraps round to a step beyond the table: one compare sends 0 and too large to the slow path. */

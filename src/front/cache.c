@@ -94,7 +94,7 @@ HAK_NOINLINE static void check_length(struct heap *h, unsigned size_class)
     uint32_t long_at = cs->list_limit - cs->list_limit / 4;
     uint32_t n = 0;
     void *middle = NULL;
-    for (void *p = h->front.list[size_class]; p != NULL && n < long_at; p = *(void **)p) {
+    for (void *p = h->front.list[size_class]; p != NULL && n < cs->list_limit; p = *(void **)p) {
         middle = ++n == half ? p : middle;
     }
     if (n >= long_at && middle != NULL) {
@@ -218,7 +218,7 @@ static void trim(struct heap *h, unsigned size_class)
     }
     if (n > keep) {
         flush(h, last_kept);
-        set_length(&h->classes[size_class], halve && n / 2 > keep ? n / 2 : (uint32_t)keep);
+        set_length(&h->classes[size_class], halve && n / 2 > keep ? n / 2 + 1 : (uint32_t)keep);
         u64_add_single_writer(&h->classes[size_class].flushes, 1);
     }
 }

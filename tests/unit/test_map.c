@@ -244,7 +244,10 @@ static const struct {
     const char *name;
     void (*run)(void);
 } modes[] = {
-    {"fill", mode_fill}, {"refused", mode_refused}, {"extend", mode_extend}, {"foreign", mode_foreign},
+    {"fill", mode_fill},
+    {"refused", mode_refused},
+    {"extend", mode_extend},
+    {"foreign", mode_foreign},
 };
 
 static void test_limited_fill(void **state)

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "os/os.h"
 #include "unit.h"
 
 enum {
@@ -171,6 +172,62 @@ static void test_purge_all(void **state)
 {
     (void)state;
     unit_child(purge_all, NULL);
+}
+
+/* What the system does not take stays known as written to. */
+static void refused_purge(void *unused)
+{
+    (void)unused;
+    uint32_t g = run_alloc(4, 1);
+    memset(address(g), 0x5a, 4 * GRANULE_BYTES);
+    run_mark_dirty(g, 4);
+    run_free(g);
+    os_fail_every(1);
+    run_purge_all();
+    os_fail_every(0);
+    CHECK(run_check() && run_measure().dirty_granules == 4);
+    CHECK(run_alloc(4, 1) == g && run_is_dirty(g, 4));
+    run_clear(g, 4 * GRANULE_BYTES);
+    CHECK(memory_is_zero(address(g), 4 * GRANULE_BYTES));
+}
+
+static void test_refused_purge(void **state)
+{
+    (void)state;
+    if (!BUILD_TINY) {
+        skip();
+    }
+    unit_child(refused_purge, NULL);
+}
+
+/* With one system call in n failing, a request is refused or served, and nothing is lost. */
+static void test_failing_system_calls(void **state)
+{
+    (void)state;
+    if (!BUILD_TINY) {
+        skip();
+    }
+    for (uint32_t every = 1; every <= 5; every++) {
+        uint32_t taken[100];
+        size_t used = run_measure().used_granules;
+        size_t refused = 0;
+        os_fail_every(every);
+        for (int i = 0; i < 100; i++) {
+            taken[i] = run_alloc(20, 1);
+            refused += taken[i] == RUN_NONE;
+        }
+        os_fail_every(0);
+        assert_true(every > 1 || refused > 0);
+        for (int i = 0; i < 100; i++) {
+            if (taken[i] != RUN_NONE) {
+                memset(address(taken[i]), 1, 20 * GRANULE_BYTES);
+                run_mark_dirty(taken[i], 20);
+                run_free(taken[i]);
+            }
+        }
+        assert_true(run_check());
+        assert_int_equal(run_measure().used_granules, used);
+    }
 }
 
 /* ---- random operations with a shadow model ---- */
@@ -361,6 +418,8 @@ int main(void)
         cmocka_unit_test(test_extend_and_shrink),
         cmocka_unit_test(test_dirty_knowledge),
         cmocka_unit_test(test_purge_all),
+        cmocka_unit_test(test_refused_purge),
+        cmocka_unit_test(test_failing_system_calls),
         cmocka_unit_test(test_random_operations),
         cmocka_unit_test(test_alignment_is_one_of_addresses),
         cmocka_unit_test(test_impossible_requests),

@@ -20,18 +20,22 @@
 #include "memory.h"
 #include "random.h"
 
-/* The sanitizers that keep a shadow of the address space and cannot live under RLIMIT_AS. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { UNIT_HAS_SHADOW = 1 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { UNIT_HAS_SHADOW = 1 };
-#else
-enum { UNIT_HAS_SHADOW = 0 };
+/* Clang names its sanitizers by features. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
 #endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+enum { UNIT_HAS_TSAN = 1 };
 #else
-enum { UNIT_HAS_SHADOW = 0 };
+enum { UNIT_HAS_TSAN = 0 };
 #endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+enum { UNIT_HAS_ASAN = 1 };
+#else
+enum { UNIT_HAS_ASAN = 0 };
+#endif
+/* Their shadow of the address space does not fit under RLIMIT_AS. */
+enum { UNIT_HAS_SHADOW = UNIT_HAS_TSAN || UNIT_HAS_ASAN };
 
 typedef void unit_act(void *context);
 
