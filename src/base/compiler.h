@@ -9,6 +9,8 @@
 #define HAK_EXPORT __attribute__((visibility("default")))
 #define HAK_HOT __attribute__((hot, aligned(64)))
 #define HAK_COLD __attribute__((cold, noinline))
+/* Inlines every call in it as far as it can: for the one slow path that is hot in its phase. */
+#define HAK_FLATTEN __attribute__((flatten, noinline))
 #define HAK_NOINLINE __attribute__((noinline))
 #define HAK_INLINE static inline __attribute__((always_inline))
 #define HAK_MAY_ALIAS __attribute__((may_alias))

@@ -44,11 +44,13 @@ enum {
     SENTINEL_EVERY_MID = LIMIT(16, 2),
     CHECK_BACKOFF_MAX = 3,        /* log2 of the longest delay of a walk */
     TEND_EVERY = LIMIT(8, 2),    /* refills between looks after idle lists */
+    TEND_POOLED_MAX = 64,
     TEND_BYTES = LIMIT(32 << 10, 256), /* lists below this are left alone */
     PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */
     PUBLISH_PARTIALS_MIN = LIMIT(8, 1), /* partial slabs a class keeps before it offers one */
 
     GROWTH_BYTES_MIN = 1024,      /* from here on growing twice earns head-room */
+    GROWTH_BYTES_LARGE = 16 << 10, /* from here on a page more does not matter */
     GROWTH_HISTORY = 4,           /* blocks under growth remembered per thread */
     HEADROOM_GRANULES_MIN = 32,
     MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */
@@ -60,5 +62,7 @@ enum {
 /* Address space: asked for first, and the least that is worth having. */
 #define ARENA_BYTES_MAX LIMIT((size_t)1 << 40, (size_t)1 << 34)
 #define ARENA_BYTES_MIN ((size_t)16 << 20)
+/* Tables are committed for so many granules at a time: 1 GiB of memory, 10 MiB of tables. */
+#define TABLE_STEP_GRANULES ((size_t)LIMIT(16384, 64))
 #define COMMIT_BYTES LIMIT((size_t)32 << 20, (size_t)2 << 20)
 #define PARCEL_AREA_BYTES LIMIT((size_t)256 << 20, (size_t)32 << 10)

@@ -59,7 +59,7 @@ static void flush(struct heap *h, void *last_kept)
 }
 
 /*
- * The list is long. If it grew by most of what was freed since it was last known, the program does
+ * The list is long (n: at least so much). If it grew by a good part of what was freed since it was last known, the program does
  * nothing but free: close the slabs, and the rest goes straight home. Otherwise it has drifted here
  * while blocks were replaced: give up the colder half.
  */
@@ -72,7 +72,7 @@ static void shorten(struct heap *h, unsigned size_class, uint32_t n, void *last_
     cs->refills_since_flush = 0;
     cs->batch = (uint16_t)(cs->batch / 2 != 0 ? cs->batch / 2 : 1);
     u64_add_single_writer(&cs->flushes, 1);
-    if (grown > freed / 2) {
+    if (grown >= freed / 3) {
         set_length(cs, n);
         cs->mode = MODE_DRAINING;
         heap_close_slabs(h, size_class);
@@ -94,7 +94,7 @@ HAK_NOINLINE static void check_length(struct heap *h, unsigned size_class)
     uint32_t long_at = cs->list_limit - cs->list_limit / 4;
     uint32_t n = 0;
     void *middle = NULL;
-    for (void *p = h->front.list[size_class]; p != NULL && n < cs->list_limit; p = *(void **)p) {
+    for (void *p = h->front.list[size_class]; p != NULL && n < long_at; p = *(void **)p) {
         middle = ++n == half ? p : middle;
     }
     if (n >= long_at && middle != NULL) {
@@ -223,6 +223,23 @@ static void trim(struct heap *h, unsigned size_class)
     }
 }
 
+/* Mail to heaps that no thread has would wait for the next thread: unpack it for one of them. */
+static void tend_pooled(struct heap *h)
+{
+    uint32_t n = heap_pooled_count();
+    n = n < TEND_POOLED_MAX ? n : TEND_POOLED_MAX;
+    struct heap *other = n != 0 ? heap_take_pooled(h->tend_pooled++ % n) : NULL;
+    if (other == NULL) {
+        return;
+    }
+    if (remote_has_mail(other)) {
+        heap_enter(other);
+        cache_give_up(other);
+        heap_leave(other);
+    }
+    heap_pool(other);
+}
+
 /* Every so many refills, one class is looked after. If its list was never empty since the last
  * time, part of it is not needed: what a phase of the program left behind returns by halves. */
 static void tend(struct heap *h)
@@ -232,6 +249,8 @@ static void tend(struct heap *h)
     }
     h->tend_countdown = TEND_EVERY;
     adopt_tend();
+    tend_pooled(h);
+    run_tick();
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         unsigned c = h->tend_class++ % CLASS_COUNT;
         struct size_class_state *cs = &h->classes[c];
@@ -282,7 +301,7 @@ void cache_flush_all(struct heap *h)
         void *p = h->front.list[c];
         h->front.list[c] = NULL;
         send_chain_home(h, p);
-        h->classes[c].list_estimate = 0;
+        set_length(&h->classes[c], 0);
     }
     remote_publish_all(h);
 }

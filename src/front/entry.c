@@ -127,7 +127,8 @@ HAK_NOINLINE void *entry_refill(size_t size_class, struct front *f)
 static void *large_try(size_t size, size_t alignment, bool zero)
 {
     void *p = large_alloc(size, alignment, zero);
-    if (unlikely(p == NULL) && reclaim()) {
+    bool can_ever_fit = size >> GRANULE_SHIFT < map_granules;
+    if (unlikely(p == NULL) && can_ever_fit && reclaim()) {
         p = large_alloc(size, alignment, zero);
     }
     if (unlikely(p == NULL)) {
@@ -174,7 +175,7 @@ static bool is_slab_word(uint32_t word)
     return (word & 0xff) < CODE_LARGE && WORD_OWNER(word) != 0;
 }
 
-HAK_NOINLINE void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
+HAK_FLATTEN void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
 {
     uint32_t word = word_xor_id ^ f->id_word;
     if (!is_slab_word(word)) {
@@ -188,7 +189,7 @@ HAK_NOINLINE void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id
         return;
     }
     heap_enter(h);
-    cache_free(h, p, word);
+    cache_free(h, p, map_word_of(p)); /* anew: a heap just acquired may have been its owner before */
     heap_leave(h);
 }
 
@@ -233,6 +234,28 @@ static bool was_growing(const struct heap *h, const void *p)
     return false;
 }
 
+/* A small block in a run holds a page and a granule's worth of address space, so only a few may be at
+ * work at a time: a place is free again when its block was freed or has become large. */
+static void **small_run_place(struct heap *h)
+{
+    for (unsigned i = 0; i < GROWTH_HISTORY; i++) {
+        const void *p = h->small_runs[i];
+        if (p == NULL || map_word_of(p) != CODE_LARGE || large_usable(p) >= GROWTH_BYTES_LARGE) {
+            return &h->small_runs[i];
+        }
+    }
+    return NULL;
+}
+
+static void *growth_alloc(struct heap *h, size_t size)
+{
+    if (size >= GROWTH_BYTES_LARGE) {
+        return large_alloc_growing(size);
+    }
+    void **place = small_run_place(h);
+    return place != NULL ? *place = large_alloc_growing(size) : NULL;
+}
+
 /* A block that grows for the second time by a factor, and not by a few bytes, is a vector that will
  * go on growing: give it a run with head-room. Blocks that creep stay in classes, which round less
  * than pages do. */
@@ -243,7 +266,7 @@ static void *grow_alloc(const void *old, size_t old_bytes, size_t size)
         return entry_malloc(size);
     }
     bool grows_fast = size > old_bytes + old_bytes / 8;
-    void *p = grows_fast && was_growing(h, old) ? large_alloc_growing(size) : NULL;
+    void *p = grows_fast && was_growing(h, old) ? growth_alloc(h, size) : NULL;
     if (p == NULL) {
         p = entry_malloc(size);
         h->growing[h->growing_next++ % GROWTH_HISTORY] = p;
@@ -342,17 +365,13 @@ void *entry_aligned_no_errno(size_t alignment, size_t size)
 /* Heaps of threads that are gone hold memory too: look after each that is in the pool. */
 static void purge_pooled(void)
 {
-    uint32_t n = heap_pooled_count();
-    for (uint32_t i = 0; i < n; i++) {
-        struct heap *h = heap_take_pooled(i);
-        if (h == NULL) {
-            break;
-        }
+    for (struct heap *h = heap_take_all_pooled(), *next; h != NULL; h = next) {
+        next = h->next_pooled;
         heap_enter(h);
         cache_give_up(h);
         super_purge(&h->supers);
         heap_leave(h);
-        heap_pool(h); /* to the front: the next one is one further in */
+        heap_pool(h);
     }
 }
 

@@ -49,7 +49,7 @@ void *large_alloc(size_t size, size_t alignment, bool zero)
 /* Untouched head-room costs address space only; where that is limited, there is none. */
 static size_t with_headroom(size_t bytes)
 {
-    if (map_is_thrifty() || bytes < HEADROOM_FROM_BYTES) {
+    if (bytes < HEADROOM_FROM_BYTES || !run_is_roomy()) {
         return granules_of(bytes);
     }
     bool huge = bytes > HEADROOM_BYTES_MAX / (HEADROOM_FACTOR - 1);
@@ -138,14 +138,16 @@ bool large_resize_slow(void *p, size_t size)
     return true;
 }
 
-static bool move_pages(uint32_t from, uint32_t to)
+static enum os_move large_move_pages(uint32_t from, uint32_t to)
 {
     size_t bytes = large_bytes(&runs[from]);
-    if (bytes < MOVE_BYTES_MIN || u32_load_relaxed(&moved_count) >= MOVED_MAX) {
-        return false; /* relaxed: a bound */
+    bool full = u32_load_relaxed(&moved_count) >= MOVED_MAX; /* relaxed: a bound */
+    if (bytes < MOVE_BYTES_MIN || full || map_is_thrifty()) { /* a move needs address space twice */
+        return OS_MOVE_REFUSED;
     }
-    if (!os_move_pages(map_address(from), map_address(to), bytes)) {
-        return false;
+    enum os_move result = os_move_pages(map_address(from), map_address(to), bytes);
+    if (result != OS_MOVE_DONE) {
+        return result;
     }
     u32_add_relaxed(&moved_count, 1); /* relaxed: a bound */
     runs[to].moved = true;
@@ -154,7 +156,7 @@ static bool move_pages(uint32_t from, uint32_t to)
         runs[from].touched = 0;
     }
     run_mark_clean(from, whole);
-    return true;
+    return OS_MOVE_DONE;
 }
 
 void *large_move(void *p, size_t size)
@@ -165,7 +167,13 @@ void *large_move(void *p, size_t size)
     }
     uint32_t from = (uint32_t)map_index(p);
     uint32_t to = (uint32_t)map_index(q);
-    if (!move_pages(from, to)) {
+    enum os_move moved = large_move_pages(from, to);
+    if (moved == OS_MOVE_LOST) {
+        map_set_word(to, 0); /* the run stays used for ever: it is not ours any more */
+        large_set_bytes(&runs[to], 0);
+        return NULL;
+    }
+    if (moved == OS_MOVE_REFUSED) {
         size_t old = large_bytes(&runs[from]);
         memcpy(q, p, old < size ? old : size);
     }

@@ -69,16 +69,15 @@ bool map_commit_area(struct map_area *area, size_t bytes)
     return commit_table(*area->where, &area->committed_bytes, bytes);
 }
 
-/* With little to spend, tables grow with the granules in use; their words are needed whole, since
- * any address may be asked for. */
-static bool commit_tables(size_t granules)
+/* Tables grow with the granules in use, so that core dumps and mlockall see no more than that. */
+static bool commit_tables_to(size_t end)
 {
-    for (size_t i = 0; layout.thrifty && i < layout.area_count; i++) {
+    for (size_t i = 0; i < layout.area_count; i++) {
         struct map_area *a = layout.areas[i];
         if (a->granules_each == 0) {
             continue; /* its user commits it, under a lock of its own */
         }
-        size_t bytes = (granules / a->granules_each + 1) * a->element_bytes;
+        size_t bytes = (end / a->granules_each + 1) * a->element_bytes;
         size_t most = area_bytes(a, map_granules);
         if (!map_commit_area(a, bytes < most ? bytes : most)) {
             return false;
@@ -87,61 +86,50 @@ static bool commit_tables(size_t granules)
     return true;
 }
 
-/* Commit the tables whole (untouched, they cost nothing) and the first granules; where the system
- * counts commitments, only the words now. */
-static bool map_commit_first(char *start, size_t granules)
+static bool commit_tables(size_t granules)
 {
-    size_t tables = map_base - (uintptr_t)start;
-    if (!layout.thrifty && os_commit(start, tables + COMMIT_BYTES)) {
-        os_no_huge_pages(start, tables + COMMIT_BYTES);
-        layout.committed_end = COMMIT_BYTES >> GRANULE_SHIFT;
-        for (size_t i = 0; i < layout.area_count; i++) {
-            layout.areas[i]->committed_bytes = area_bytes(layout.areas[i], granules);
-        }
-        return true;
-    }
-    layout.thrifty = true;
-    layout.committed_end = 0;
-    return os_commit(map_words, round_up(granules * sizeof(atomic_u32), PAGE_MAX));
+    bool generous = !layout.thrifty && commit_tables_to(round_up(granules, TABLE_STEP_GRANULES));
+    return generous || commit_tables_to(granules);
 }
 
-static bool map_init_sized(size_t reserve_granules, size_t granules)
+/* The words are needed whole, since any address may be asked for. */
+static bool map_init_sized(size_t granules, size_t keep_granules)
 {
-    size_t bytes = tables_bytes(granules) + (reserve_granules << GRANULE_SHIFT) + SUPER_BYTES;
+    size_t keep = tables_bytes(granules) + (keep_granules << GRANULE_SHIFT) + SUPER_BYTES;
+    size_t bytes = keep + ((granules - keep_granules) << GRANULE_SHIFT);
     char *start = os_reserve(bytes);
     if (start == NULL) {
         return false;
     }
     map_lay_out(start, granules);
-    layout.reserved_end = reserve_granules;
-    if (!map_commit_first(start, granules)) {
+    layout.reserved_end = keep_granules;
+    if (!os_commit(map_words, round_up(granules * sizeof(atomic_u32), PAGE_MAX))) {
         os_unreserve(start, bytes);
         return false;
     }
+    if (keep < bytes) {
+        os_unreserve(start + keep, bytes - keep);
+    }
+    os_no_huge_pages(start, map_base - (uintptr_t)start + COMMIT_BYTES);
     map_granules = granules; /* last: from here on addresses are looked up */
     return true;
 }
 
 /*
  * Unlimited address space is reserved whole, halving until it succeeds. Under RLIMIT_AS each
- * reserved byte counts, so only the first superslab is reserved and map_reserve_more goes on from
- * there, while the words cover all that the limit could ever allow.
+ * reserved byte counts: as much as there is is reserved to find a place with room above, and all
+ * but the first superslabs given up again; map_reserve_more goes on from there.
  */
 bool map_init(struct map_area *const *areas, size_t area_count, size_t limit)
 {
     layout.areas = areas;
     layout.area_count = area_count;
-    if (limit < ARENA_BYTES_MAX) {
-        layout.thrifty = true;
-        for (size_t bytes = limit; bytes >= ARENA_BYTES_MIN / 4; bytes /= 2) {
-            if (map_init_sized(SUPER_GRANULES * 2, round_up(bytes, SUPER_BYTES) >> GRANULE_SHIFT)) {
-                return true;
-            }
-        }
-        return false;
-    }
-    for (size_t bytes = ARENA_BYTES_MAX; bytes >= ARENA_BYTES_MIN; bytes /= 2) {
-        if (map_init_sized(bytes >> GRANULE_SHIFT, bytes >> GRANULE_SHIFT)) {
+    layout.thrifty = limit < ARENA_BYTES_MAX;
+    size_t bytes = layout.thrifty ? limit - limit / 8 : ARENA_BYTES_MAX;
+    for (; bytes >= ARENA_BYTES_MIN / 4; bytes -= layout.thrifty ? bytes / 8 : bytes / 2) {
+        size_t granules = bytes / SUPER_BYTES * SUPER_GRANULES;
+        size_t first = 2 * SUPER_GRANULES;
+        if (map_init_sized(granules, layout.thrifty && first < granules ? first : granules)) {
             return true;
         }
     }
@@ -193,13 +181,18 @@ bool map_grow(size_t *start, size_t len)
         if (end > map_granules) {
             return false;
         }
-        if (end > layout.reserved_end && !map_reserve_more(end)) {
-            return false;
-        }
-        if (*start >= layout.floor) {
+        if (end <= layout.reserved_end) {
             return map_commit_to(end);
         }
+        if (!map_reserve_more(end)) {
+            return false;
+        }
     }
+}
+
+size_t map_floor(void)
+{
+    return layout.floor;
 }
 
 size_t map_committed_bytes(void)

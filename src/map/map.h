@@ -52,6 +52,8 @@ bool map_grow(size_t *start, size_t len);
 bool map_commit_area(struct map_area *area, size_t bytes);
 
 size_t map_committed_bytes(void); /* under the run box's lock */
+/* Granules below it may be foreign mappings, unless they were handed out before. */
+size_t map_floor(void);
 bool map_is_thrifty(void); /* address space or commit charge is limited */
 
 HAK_INLINE size_t map_index(const void *p)

@@ -11,6 +11,7 @@ enum {
     BIN_COUNT = 192,  /* the rest: four bins per doubling */
     BIN_WORDS = BIN_COUNT / 64,
     FIT_SEARCH_MAX = 8,
+    AGE_SEARCH_MAX = 32,
     PURGE_RUNS_MAX = 16, /* per tick: bounds the pause of the thread that ticks */
 };
 
@@ -25,13 +26,23 @@ struct lock run_lock;
 static struct {
     uint32_t bins[BIN_COUNT];
     uint64_t filled[BIN_WORDS];
-    uint32_t frontier; /* granules from here on were never handed out */
+    atomic_u32 frontier; /* granules from here on were never handed out; read without the lock too */
     uint32_t oldest, newest;
     uint32_t now_ms; /* as of the last free */
     uint32_t last_tick_ms;
     size_t free_granules;
     size_t dirty_runs; /* free runs on the list of ages */
 } state;
+
+static uint32_t frontier(void)
+{
+    return u32_load_relaxed(&state.frontier); /* relaxed: under the lock, or a guess */
+}
+
+static void set_frontier(size_t g)
+{
+    u32_store_relaxed(&state.frontier, (uint32_t)g);
+}
 
 /* ---- bins ---- */
 
@@ -73,41 +84,40 @@ static void bin_remove(uint32_t g)
     }
 }
 
-/* ---- free runs in the order of their age ---- */
+/* ---- dirty free runs in the order of their age ---- */
 
-static void age_insert(uint32_t g)
+/* Most stamps are young, so the walk is short; it is bounded, at the price of a little disorder. */
+static void age_insert(uint32_t g, uint32_t stamp_ms)
 {
-    struct run *r = &runs[g];
-    r->newer = RUN_NONE;
-    r->older = state.newest;
-    if (state.newest != RUN_NONE) {
-        runs[state.newest].newer = g;
-    } else {
-        state.oldest = g;
+    uint32_t older = state.newest;
+    uint32_t newer = RUN_NONE;
+    for (int i = 0; older != RUN_NONE && i < AGE_SEARCH_MAX; i++) {
+        if ((int32_t)(runs[older].stamp_ms - stamp_ms) <= 0) {
+            break;
+        }
+        newer = older;
+        older = runs[older].older;
     }
-    state.newest = g;
+    runs[g].stamp_ms = stamp_ms;
+    runs[g].older = older;
+    runs[g].newer = newer;
+    *(older != RUN_NONE ? &runs[older].newer : &state.oldest) = g;
+    *(newer != RUN_NONE ? &runs[newer].older : &state.newest) = g;
     state.dirty_runs++;
 }
 
 static void age_remove(uint32_t g)
 {
-    struct run *r = &runs[g];
+    uint32_t older = runs[g].older;
+    uint32_t newer = runs[g].newer;
+    *(older != RUN_NONE ? &runs[older].newer : &state.oldest) = newer;
+    *(newer != RUN_NONE ? &runs[newer].older : &state.newest) = older;
     state.dirty_runs--;
-    if (r->newer != RUN_NONE) {
-        runs[r->newer].older = r->older;
-    } else {
-        state.newest = r->older;
-    }
-    if (r->older != RUN_NONE) {
-        runs[r->older].newer = r->newer;
-    } else {
-        state.oldest = r->newer;
-    }
 }
 
 /* ---- free runs ---- */
 
-static void free_insert(uint32_t g, size_t len, bool any_dirty)
+static void free_insert(uint32_t g, size_t len, bool any_dirty, uint32_t stamp_ms)
 {
     struct run *r = &runs[g];
     runs[g + len - 1].len = (uint32_t)len;
@@ -117,8 +127,7 @@ static void free_insert(uint32_t g, size_t len, bool any_dirty)
     r->any_dirty = any_dirty;
     bin_insert(g);
     if (any_dirty) {
-        r->stamp_ms = state.now_ms;
-        age_insert(g);
+        age_insert(g, stamp_ms);
     }
     state.free_granules += len;
 }
@@ -150,26 +159,35 @@ static uint32_t free_before(uint32_t g)
 
 static uint32_t free_after(uint32_t end)
 {
-    return end < state.frontier && runs[end].state == RUN_FREE ? end : RUN_NONE;
+    return end < frontier() && runs[end].state == RUN_FREE ? end : RUN_NONE;
 }
 
-/* Free a range: it grows together with the free runs on both sides. */
+/* Takes a free neighbour (or none) into a range that is being freed. */
+static void absorb(uint32_t g, size_t *len, bool *any_dirty, uint64_t *granule_ms)
+{
+    if (g == RUN_NONE) {
+        return;
+    }
+    if (runs[g].any_dirty) {
+        *granule_ms += (uint64_t)(state.now_ms - runs[g].stamp_ms) * runs[g].len;
+        *any_dirty = true;
+    }
+    *len += runs[g].len;
+    free_remove(g);
+}
+
+/* Free a range: it grows together with the free runs on both sides. Its age is the mean over its
+ * granules: a small busy block does not keep a large neighbour young, nor do old crumbs have memory
+ * purged that a phase of the program has just freed and will want again. */
 static void free_coalesced(uint32_t g, size_t len, bool any_dirty)
 {
     uint32_t before = free_before(g);
     uint32_t after = free_after(g + (uint32_t)len);
-    if (after != RUN_NONE) {
-        any_dirty |= runs[after].any_dirty != 0;
-        len += runs[after].len;
-        free_remove(after);
-    }
-    if (before != RUN_NONE) {
-        any_dirty |= runs[before].any_dirty != 0;
-        len += runs[before].len;
-        free_remove(before);
-        g = before;
-    }
-    free_insert(g, len, any_dirty);
+    uint64_t granule_ms = 0;
+    absorb(after, &len, &any_dirty, &granule_ms);
+    absorb(before, &len, &any_dirty, &granule_ms);
+    g = before != RUN_NONE ? before : g;
+    free_insert(g, len, any_dirty, state.now_ms - (uint32_t)(granule_ms / len));
 }
 
 static bool range_is_dirty(uint32_t g, size_t len)
@@ -221,28 +239,30 @@ static uint32_t find_free(size_t len, size_t align)
     return RUN_NONE;
 }
 
-/* Cut [at, at + len) out of the free run g; what is left on either side stays free. */
+static void free_rest(size_t g, size_t len, bool any_dirty, uint32_t stamp_ms)
+{
+    if (len != 0) {
+        any_dirty = any_dirty && range_is_dirty((uint32_t)g, len);
+        free_insert((uint32_t)g, len, any_dirty, stamp_ms);
+    }
+}
+
+/* Cut [at, at + len) out of the free run g; what is left on either side stays free and as old. */
 static uint32_t cut_free(uint32_t g, size_t at, size_t len)
 {
     size_t end = (size_t)g + runs[g].len;
     bool any_dirty = runs[g].any_dirty;
+    uint32_t stamp = runs[g].stamp_ms;
     free_remove(g);
-    if (at > g) {
-        free_insert(g, at - g, any_dirty && range_is_dirty(g, at - g));
-    }
-    if (at + len < end) {
-        size_t rest = end - at - len;
-        free_insert((uint32_t)(at + len), rest,
-                    any_dirty && range_is_dirty((uint32_t)(at + len), rest));
-    }
+    free_rest(g, at - g, any_dirty, stamp);
+    free_rest(at + len, end - at - len, any_dirty, stamp);
     set_used((uint32_t)at, len);
     return (uint32_t)at;
 }
 
 static uint32_t cut_frontier(size_t len, size_t align)
 {
-    size_t first = align_up(state.frontier, align);
-    size_t at = first;
+    size_t at = align_up(frontier(), align);
     for (size_t start = at;; at = start = align_up(start, align)) {
         if (!map_grow(&start, len)) {
             return RUN_NONE;
@@ -251,16 +271,16 @@ static uint32_t cut_frontier(size_t len, size_t align)
             break;
         }
     }
-    size_t skipped = at - state.frontier;
+    size_t skipped = at - frontier();
     if (skipped != 0) {
-        uint32_t from = state.frontier;
-        state.frontier = (uint32_t)at;
+        uint32_t from = frontier();
+        set_frontier((uint32_t)at);
         set_used(from, skipped); /* for ever, if a foreign mapping is among them */
-        if (at == first) {
+        if (from >= map_floor()) {
             free_coalesced(from, skipped, false);
         }
     }
-    state.frontier = (uint32_t)(at + len);
+    set_frontier((uint32_t)(at + len));
     set_used((uint32_t)at, len);
     return (uint32_t)at;
 }
@@ -359,8 +379,8 @@ bool run_extend(uint32_t g, size_t len)
     if (after != RUN_NONE && runs[after].len >= more) {
         cut_free(after, after, more);
         done = true;
-    } else if (end == state.frontier && map_grow(&start, more) && start == end) {
-        state.frontier = end + (uint32_t)more;
+    } else if (end == frontier() && map_grow(&start, more) && start == end) {
+        set_frontier(end + (uint32_t)more);
         done = true;
     }
     if (done) {
@@ -381,6 +401,21 @@ void run_shrink(uint32_t g, size_t len)
     set_used(g, len);
     free_coalesced(g + (uint32_t)len, old - len, any_dirty);
     lock_release(&run_lock);
+}
+
+void run_tick(void)
+{
+    if (!lock_try(&run_lock)) {
+        return;
+    }
+    state.now_ms = os_now_ms();
+    tick();
+    lock_release(&run_lock);
+}
+
+bool run_is_roomy(void)
+{
+    return !map_is_thrifty() && frontier() < map_granules / 4;
 }
 
 /* ---- dirty knowledge ---- */
@@ -414,7 +449,7 @@ void run_clear(uint32_t g, size_t bytes)
 
 void run_init(void)
 {
-    state.frontier = SUPER_GRANULES; /* granule 0 means none */
+    set_frontier(SUPER_GRANULES); /* granule 0 means none */
 }
 
 struct run_totals run_measure(void)
@@ -422,8 +457,8 @@ struct run_totals run_measure(void)
     lock_acquire(&run_lock);
     struct run_totals t = {.free_granules = state.free_granules};
     t.committed_bytes = map_committed_bytes();
-    t.used_granules = state.frontier - SUPER_GRANULES - state.free_granules;
-    for (uint32_t g = SUPER_GRANULES; g < state.frontier; g += runs[g].len) {
+    t.used_granules = frontier() - SUPER_GRANULES - state.free_granules;
+    for (uint32_t g = SUPER_GRANULES; g < frontier(); g += runs[g].len) {
         const struct run *r = &runs[g];
         for (uint32_t i = 0; r->state == RUN_FREE && r->any_dirty && i < r->len; i++) {
             t.dirty_granules += dirty[g + i];

@@ -48,10 +48,16 @@ bool run_extend(uint32_t g, size_t len);
 /* Gives the end of a used run back. */
 void run_shrink(uint32_t g, size_t len);
 
+/* Most of the address space was never used: some may be reserved on a guess. */
+bool run_is_roomy(void);
+
+/* Gives back what is old enough; called now and then by whoever passes. */
+void run_tick(void);
+
 void run_mark_dirty(uint32_t g, size_t len);
 bool run_is_dirty(uint32_t g, size_t len); /* all of it */
 void run_mark_clean(uint32_t g, size_t len);
-/* Clears [from, from + bytes) of the run's memory as far as it is dirty. */
+/* Clears the first `bytes` of a run's memory, as far as it is dirty. */
 void run_clear(uint32_t g, size_t bytes);
 /* Purges the dirty stretches of a range that nobody else can reach. */
 void run_purge_range(uint32_t g, size_t len);

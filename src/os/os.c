@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -103,13 +104,42 @@ bool os_renew(void *addr, size_t bytes)
     return done;
 }
 
-bool os_move_pages(void *from, void *to, size_t bytes)
+/* The second step of a move failed, and the kernel may have unmapped the target before: fill it, if
+ * nobody else has, and copy; else put the pages back. */
+static enum os_move finish_by_copy(void *from, void *to, void *between, size_t bytes)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    void *p = mmap(to, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    bool filled = p == to;
+    if (!filled && p != MAP_FAILED) {
+        munmap(p, bytes);
+    }
+    memcpy(filled ? to : from, between, bytes);
+    munmap(between, bytes);
+    return filled ? OS_MOVE_DONE : OS_MOVE_LOST;
+}
+
+/* In two steps: mremap to a fixed address unmaps the target first, on most kernels also when it then
+ * refuses the source (because something split its mapping in two). The first step has no target. */
+static enum os_move move_pages(void *from, void *to, size_t bytes)
+{
+    void *between = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+    if (between == MAP_FAILED) {
+        return OS_MOVE_REFUSED;
+    }
+    if (!injected_failure() &&
+        mremap(between, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to) {
+        return OS_MOVE_DONE;
+    }
+    return finish_by_copy(from, to, between, bytes);
+}
+
+enum os_move os_move_pages(void *from, void *to, size_t bytes)
 {
     int saved = errno;
-    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
-    bool done = !injected_failure() && mremap(from, bytes, bytes, flags, to) == to;
+    enum os_move result = injected_failure() ? OS_MOVE_REFUSED : move_pages(from, to, bytes);
     errno = saved;
-    return done;
+    return result;
 }
 
 void os_no_huge_pages(void *addr, size_t bytes)

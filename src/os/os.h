@@ -23,8 +23,10 @@ bool os_purge(void *addr, size_t bytes);
 /* Replaces pages by fresh zero pages, healing mappings that os_move_pages split. */
 bool os_renew(void *addr, size_t bytes);
 
-/* Moves the pages of [from, from + bytes) to `to`; `from` then reads as zero. */
-bool os_move_pages(void *from, void *to, size_t bytes);
+/* Moves the pages of [from, from + bytes) to `to`; `from` then reads as zero. OS_MOVE_REFUSED: nothing
+ * has changed. OS_MOVE_LOST: nor have the pages, but `to` may be somebody else's mapping now. */
+enum os_move { OS_MOVE_DONE, OS_MOVE_REFUSED, OS_MOVE_LOST };
+enum os_move os_move_pages(void *from, void *to, size_t bytes);
 
 /* Asks for small pages only in a range, so that a tiny process never clears a huge page. */
 void os_no_huge_pages(void *addr, size_t bytes);

@@ -37,5 +37,9 @@ static void after_fork_in_child(void)
 
 void fork_init(void)
 {
+    static atomic_u32 registered;
+    if (u32_add_relaxed(&registered, 1) != 0) { /* relaxed: once, whoever comes first */
+        return;
+    }
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }

@@ -53,17 +53,18 @@ static void fit_tables(size_t limit)
 static bool start(void)
 {
     size_t limit = os_address_limit();
-    fit_tables(limit);
     static struct map_area *const all[AREA_COUNT] = {&run_areas[0], &run_areas[1], &slab_area,
                               &super_area,   &heap_area,    &parcel_area};
-    if (!map_init(all, AREA_COUNT, limit)) {
-        return false;
+    if (map_granules == 0) {
+        fit_tables(limit);
+        if (!map_init(all, AREA_COUNT, limit)) {
+            return false;
+        }
+        run_init();
     }
-    run_init();
-    set_route(ROUTE_TINY_FIRST);
     configure();
-    heap_init();
-    return true;
+    set_route(configured ? setting_get(SETTING_route) : ROUTE_TINY_FIRST);
+    return heap_init();
 }
 
 bool init_once(void)
@@ -102,4 +103,5 @@ __attribute__((constructor(101))) static void init_constructor(void)
     lock_acquire(&init_lock);
     configure();
     lock_release(&init_lock);
+    fork_init(); /* early: handlers registered before ours run while our locks are held */
 }

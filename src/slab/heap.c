@@ -56,12 +56,13 @@ void heap_set_cached_classes(unsigned from, unsigned end)
 }
 
 /* The shared heap caches nothing: its lists stay empty and its slabs closed. */
-void heap_init(void)
+bool heap_init(void)
 {
     unsigned end = cached_end;
     cached_end = 0;
-    heap_create();
+    bool done = heap_create() != NULL;
     cached_end = end;
+    return done;
 }
 
 struct heap *heap_acquire(void)
@@ -93,6 +94,19 @@ void heap_pool(struct heap *h)
 uint32_t heap_pooled_count(void)
 {
     return u32_load_relaxed(&heap_pooled_number); /* relaxed: a hint */
+}
+
+struct heap *heap_take_all_pooled(void)
+{
+    lock_acquire(&heap_pool_lock);
+    struct heap *chain = heap_pooled;
+    for (struct heap *h = chain; h != NULL; h = h->next_pooled) {
+        h->state = HEAP_ACTIVE;
+    }
+    heap_pooled = NULL;
+    u32_store_relaxed(&heap_pooled_number, 0); /* relaxed: a hint for others */
+    lock_release(&heap_pool_lock);
+    return chain;
 }
 
 struct heap *heap_take_pooled(uint32_t nth)

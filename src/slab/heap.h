@@ -67,10 +67,11 @@ struct heap {
     struct parcel *outbox[OUTBOX_COUNT]; /* owner: remote frees being collected */
     struct parcel *spare;                /* owner: empty parcels */
     uint32_t spare_count;
-    uint32_t tend_countdown, tend_class; /* owner: next look after an idle list */
+    uint32_t tend_countdown, tend_class, tend_pooled; /* owner: what to look after next */
     uint32_t exit_rounds;                /* owner: times its thread's destructor ran */
     uint32_t growing_next;
     void *growing[GROWTH_HISTORY];       /* owner: results of recent growing reallocs */
+    void *small_runs[GROWTH_HISTORY];    /* owner: blocks given a run while small */
     atomic_u64 remote_sent, remote_received;
     uint32_t supers;                     /* under super_lock: superslabs with free granules */
     uint32_t state;                      /* under the pool lock */
@@ -86,7 +87,8 @@ extern struct lock heap_pool_lock;
 
 /* The classes that use the lists: decided once at start by the route profile. */
 void heap_set_cached_classes(unsigned from, unsigned end);
-void heap_init(void);
+/* Makes the shared heap; false if there is no memory for it. */
+bool heap_init(void);
 
 /* A heap for a thread: a pooled one, or a new one; NULL when there are no more. */
 struct heap *heap_acquire(void);
@@ -95,6 +97,8 @@ void heap_pool(struct heap *h);
 /* Heaps in the pool, and one of them to be looked after (then given back to the pool). */
 uint32_t heap_pooled_count(void);
 struct heap *heap_take_pooled(uint32_t nth);
+/* Empties the pool into a chain by next_pooled; the caller gives each back by heap_pool. */
+struct heap *heap_take_all_pooled(void);
 /* In a forked child: pools the heaps of threads that are gone, except those caught mid-change. */
 void heap_reset_after_fork(struct heap *own);
 

@@ -27,8 +27,9 @@ struct slab {
     uint8_t place;
     uint8_t is_sentinel;
     uint8_t was_touched;
-    char pad[CACHE_LINE - 20];
-    uint64_t bits[SLAB_WORDS];
+    uint32_t reserved;
+    uint64_t bits[SLAB_WORDS]; /* of up to 320 blocks: on the same cache line as the rest */
+    char pad[CACHE_LINE - 24];
 };
 _Static_assert(sizeof(struct slab) == 576, "nine cache lines: neighbours use different cache sets");
 
