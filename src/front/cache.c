@@ -59,9 +59,9 @@ static void flush(struct heap *h, void *last_kept)
 }
 
 /*
- * The list is long (n: at least so much). If it grew by a good part of what was freed since it was last known, the program does
- * nothing but free: close the slabs, and the rest goes straight home. Otherwise it has drifted here
- * while blocks were replaced: give up the colder half.
+ * The list is long (n: at least so much). If it grew by a good part of what was freed since it was
+ * last known, the program does nothing but free: close the slabs, and the rest goes straight home.
+ * Otherwise it has drifted here while blocks were replaced: give up the colder half.
  */
 static void shorten(struct heap *h, unsigned size_class, uint32_t n, void *last_kept)
 {

@@ -158,14 +158,11 @@ static bool map_commit_to(size_t end)
     if (end <= layout.committed_end) {
         return true;
     }
-    if (!commit_tables(end)) {
-        return false;
-    }
     size_t generous = round_up(end, COMMIT_BYTES >> GRANULE_SHIFT);
     size_t ends[2] = {layout.thrifty || generous > map_granules ? end : generous, end};
     for (int i = 0; i < 2; i++) {
         size_t bytes = (ends[i] - layout.committed_end) << GRANULE_SHIFT;
-        if (os_commit(map_address(layout.committed_end), bytes)) {
+        if (commit_tables(ends[i]) && os_commit(map_address(layout.committed_end), bytes)) {
             layout.committed_end = ends[i];
             return true;
         }
