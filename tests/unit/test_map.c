@@ -14,6 +14,7 @@
 
 #include "map/run.h"
 #include "os/os.h"
+#include "slab/slab.h"
 #include "unit.h"
 
 enum { MIB_GRANULES = 16, FOREIGN_MAX = 8 };
@@ -118,6 +119,33 @@ static void test_refused_growth_changes_nothing(void **state)
         skip();
     }
     unit_child(grow_with_failures, NULL);
+}
+
+/* Whatever was refused on the way: every committed granule has its entries in the tables. */
+static void grow_and_use_tables(void *unused)
+{
+    (void)unused;
+    size_t checked = map_committed_bytes() >> GRANULE_SHIFT;
+    for (int round = 0; round < 400; round++) {
+        size_t start = checked;
+        os_fail_every(3);
+        map_grow(&start, 7);
+        os_fail_every(0);
+        for (; checked < map_committed_bytes() >> GRANULE_SHIFT; checked++) {
+            slabs[checked].reserved = 1;
+            runs[checked].touched = 1;
+        }
+    }
+    CHECK(checked > 400);
+}
+
+static void test_tables_follow_the_granules(void **state)
+{
+    (void)state;
+    if (!BUILD_TINY) {
+        skip();
+    }
+    unit_child(grow_and_use_tables, NULL);
 }
 
 /* ---- under RLIMIT_AS: this program again, with a mode as its argument ---- */
@@ -290,6 +318,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_grown_memory_is_zero_and_usable),
         cmocka_unit_test(test_growth_ends_at_the_end),
         cmocka_unit_test(test_refused_growth_changes_nothing),
+        cmocka_unit_test(test_tables_follow_the_granules),
         cmocka_unit_test(test_limited_fill),
         cmocka_unit_test(test_limited_after_a_refusal),
         cmocka_unit_test(test_limited_extension),
