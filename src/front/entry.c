@@ -188,8 +188,11 @@ HAK_FLATTEN void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
         remote_send_single(p, word);
         return;
     }
+    if (unlikely(&h->front != f)) {
+        word = map_word_of(p); /* a heap just acquired may have owned it when it was read */
+    }
     heap_enter(h);
-    cache_free(h, p, map_word_of(p)); /* anew: a heap just acquired may have been its owner before */
+    cache_free(h, p, word);
     heap_leave(h);
 }
 
