@@ -10,7 +10,7 @@ deps:
 	@tools/install-deps build
 
 release: deps
-	@cmake --preset release >/dev/null
+	@cmake --preset release -DBUILD_TESTING=OFF >/dev/null
 	@cmake --build --preset release
 
 demo: release
