@@ -52,7 +52,6 @@ enum {
     GROWTH_BYTES_MIN = 1024,      /* from here on growing twice earns head-room */
     GROWTH_BYTES_LARGE = 16 << 10, /* from here on a page more does not matter */
     GROWTH_HISTORY = 4,           /* blocks under growth remembered per thread */
-    HEADROOM_GRANULES_MIN = 32,
     MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */
 
     DECAY_MS = LIMIT(250, 1),    /* age at which freed runs go back to the system */

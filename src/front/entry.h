@@ -60,7 +60,7 @@ HAK_INLINE void entry_free(void *p)
     f->list[c] = p;
 }
 
-/* The rest of the interface; semantics of glibc (docs/conformance is the public header). */
+/* The rest of the interface; glibc's semantics, as include/hakmem/hakmem.h tells. */
 void *entry_calloc(size_t count, size_t size);
 void *entry_realloc(void *p, size_t size);
 void *entry_aligned(size_t alignment, size_t size); /* alignment: a power of two */

@@ -8,7 +8,7 @@
  * committed. Everything handed out lies inside, so "is it ours" is one subtract and compare.
  * Threads: words are read by any thread (relaxed: [MO-WORD]) and written by whoever owns the
  * granule; map_grow under the run box's lock; map_init once.
- * Failure: false, nothing changed. Calls: os.
+ * Failure: false; nothing was handed out, though reservation and tables may have grown. Calls: os.
  */
 
 #include "base/atomic.h"
