@@ -25,7 +25,7 @@ static sem_t ended;      /* one post per chain; publishes chain.replaced */
 
 static unsigned char *new_block(struct bench_span span, uint64_t random) {
     size_t size = bench_span_size(span, random);
-    unsigned char *block = bench_must(malloc(size));
+    unsigned char *block = bench_must(bench_malloc(size));
     bench_touch(block, size);
     return block;
 }
@@ -38,7 +38,7 @@ static void one_round(struct chain *chain) {
     for (uint32_t i = 0; i < chunks; i++) {
         uint64_t random = bench_rng_next(&rng);
         size_t victim = bench_slot(chunks, random);
-        free(blocks[victim]);
+        bench_free(blocks[victim]);
         blocks[victim] = new_block(span, random);
     }
     chain->rng = rng;
@@ -137,7 +137,7 @@ int main(int argc, char **argv) {
     for (uint32_t i = 0; i < threads; i++) {
         ops += 2 * chains[i].replaced;
         for (uint32_t k = 0; k < chunks; k++) {
-            free(chains[i].blocks[k]);
+            bench_free(chains[i].blocks[k]);
         }
     }
     bench_report("larson", threads, ops, &result,

@@ -51,7 +51,7 @@ static void produce(struct side *side, uint32_t cycles) {
         }
         for (uint32_t i = 0; i < side->batch; i++) {
             size_t size = bench_span_size(side->span, bench_rng_next(&side->rng));
-            unsigned char *block = bench_must(malloc(size));
+            unsigned char *block = bench_must(bench_malloc(size));
             bench_touch(block, size);
             ring->slots[head++ % RING_SLOTS] = block;
         }
@@ -72,7 +72,7 @@ static void consume(struct side *side, uint32_t cycles) {
             continue;
         }
         while (tail != head) {
-            free(ring->slots[tail++ % RING_SLOTS]);
+            bench_free(ring->slots[tail++ % RING_SLOTS]);
         }
         atomic_store_explicit(&ring->tail, tail, memory_order_release);
     }

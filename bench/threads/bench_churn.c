@@ -26,17 +26,17 @@ static void *worker_main(void *arg) {
         uint64_t random = bench_rng_next(&rng);
         size_t slot = bench_slot(SLOTS, random);
         if (slots[slot] != NULL) {
-            free(slots[slot]);
+            bench_free(slots[slot]);
             slots[slot] = NULL;
         } else {
             size_t size = bench_span_size(span, random);
-            slots[slot] = bench_must(malloc(size));
+            slots[slot] = bench_must(bench_malloc(size));
             bench_touch(slots[slot], size);
         }
     }
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         ops += slots[slot] != NULL;
-        free(slots[slot]);
+        bench_free(slots[slot]);
     }
     worker->ops_done += ops;
     worker->rng = rng;

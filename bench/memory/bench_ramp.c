@@ -16,12 +16,12 @@ struct ramp {
 /* Frees the first `count` blocks in the order of the whole permutation. */
 static void ramp_once(const struct ramp *ramp, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        ramp->blocks[i] = bench_must(malloc(ramp->sizes[i]));
+        ramp->blocks[i] = bench_must(bench_malloc(ramp->sizes[i]));
         bench_touch(ramp->blocks[i], ramp->sizes[i]);
     }
     for (uint32_t i = 0; i < ramp->count; i++) {
         if (ramp->order[i] < count) {
-            free(ramp->blocks[ramp->order[i]]);
+            bench_free(ramp->blocks[ramp->order[i]]);
         }
     }
 }

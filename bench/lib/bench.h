@@ -3,14 +3,17 @@
  * Shared by all workloads: argument parsing, clock, random numbers, a team of threads, and the
  * one line of output
  *
- *   name=.. params=.. threads=N ops=N seconds=S mops=M rss_peak_kib=.. minflt=.. stime_ms=..
+ *   name=.. params=.. threads=N ops=N seconds=S mops=M rss_peak_kib=.. rss_end_kib=..
+ *   minflt=.. stime_ms=..   and with BENCH_LATENCY=1:   p50_ns=.. p99_ns=.. p999_ns=.. max_ns=..
  *
  * One op is one malloc, calloc, realloc or free. seconds, minflt and stime_ms cover only the
- * timed part, after set-up and warm-up; rss_peak_kib is the peak of the whole process.
+ * timed part, after set-up and warm-up. rss_peak_kib is the peak of the whole process,
+ * rss_end_kib what is resident when all blocks have been freed; both without the workload's own
+ * tables.
  *
  * The workloads use nothing but the standard malloc API, so that LD_PRELOAD decides which
  * allocator is measured. Their own tables come from mmap and are faulted in at set-up: they
- * take no part in the measurement beyond a constant in the peak RSS.
+ * take no part in the measurement.
  *
  * Exit status: 0 measured, 1 the allocator failed, 2 wrong arguments.
  */
@@ -30,6 +33,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+
+#include "latency.h"
 
 enum { BENCH_CACHE_LINE = 64 };
 
@@ -139,6 +144,8 @@ static inline size_t bench_slot(uint32_t slots, uint64_t random) {
 
 /* ---- memory of the workload itself ---- */
 
+static size_t bench_table_bytes; /* of all tables, in whole pages; set-up has one thread */
+
 /* Zeroed, faulted in, never freed, cache-line aligned. */
 static inline void *bench_table(size_t count, size_t item_bytes) {
     size_t bytes;
@@ -150,6 +157,7 @@ static inline void *bench_table(size_t count, size_t item_bytes) {
     if (table == MAP_FAILED) {
         bench_die("no memory for the workload's own table");
     }
+    bench_table_bytes += (bytes + 4095) & ~(size_t)4095;
     return table;
 }
 
@@ -171,32 +179,34 @@ struct bench_result {
     double stime_ms;
     long minflt;
     long rss_peak_kib;
+    bool has_latency;
+    struct latency_percentiles latency;
 };
 
 static inline struct bench_mark bench_mark_now(int who) {
     struct bench_mark mark;
+    latency_begin();
     getrusage(who, &mark.usage);
     clock_gettime(CLOCK_MONOTONIC, &mark.time);
     return mark;
 }
 
-/*
- * Peak RSS of this program. ru_maxrss is only the fallback: it survives execve, so under a big
- * parent (an interpreter, say) it would report the parent's size.
- */
-static inline long bench_rss_peak_kib(const struct rusage *usage) {
+/* One line of /proc/self/status in KiB, less the workload's own tables; 0 when it is not there. */
+static inline long bench_status_kib(const char *field) {
     FILE *status = fopen("/proc/self/status", "re");
     char line[256];
-    long kib = usage->ru_maxrss;
+    long kib = 0;
+    size_t length = strlen(field);
     while (status != NULL && fgets(line, sizeof line, status) != NULL) {
-        if (sscanf(line, "VmHWM: %ld kB", &kib) == 1) {
+        if (strncmp(line, field, length) == 0) {
+            kib = strtol(line + length, NULL, 10) - (long)(bench_table_bytes / 1024);
             break;
         }
     }
     if (status != NULL) {
         fclose(status);
     }
-    return kib;
+    return kib > 0 ? kib : 0;
 }
 
 static inline double bench_stime_ms(const struct rusage *usage) {
@@ -208,16 +218,19 @@ static inline struct bench_result bench_since(const struct bench_mark *start, in
     clock_gettime(CLOCK_MONOTONIC, &time);
     struct rusage usage;
     getrusage(who, &usage);
-    return (struct bench_result){
+    struct bench_result result = {
         .seconds = (double)(time.tv_sec - start->time.tv_sec) +
                    (double)(time.tv_nsec - start->time.tv_nsec) * 1e-9,
         .stime_ms = bench_stime_ms(&usage) - bench_stime_ms(&start->usage),
         .minflt = usage.ru_minflt - start->usage.ru_minflt,
-        .rss_peak_kib = bench_rss_peak_kib(&usage),
+        /* not ru_maxrss: that survives execve, and a big parent's size would be reported */
+        .rss_peak_kib = bench_status_kib("VmHWM:"),
     };
+    result.has_latency = latency_end(&result.latency);
+    return result;
 }
 
-/* params: a format whose result has neither blanks nor '='. Ends without a newline. */
+/* Called when all blocks are freed. params: a format whose result has neither blanks nor '='. */
 __attribute__((format(printf, 5, 6))) static inline void
 bench_report(const char *name, uint32_t threads, uint64_t ops, const struct bench_result *result,
              const char *params, ...) {
@@ -226,10 +239,18 @@ bench_report(const char *name, uint32_t threads, uint64_t ops, const struct benc
     va_start(list, params);
     vprintf(params, list);
     va_end(list);
+    long rss_end_kib = bench_status_kib("VmRSS:");
+    long rss_peak_kib = rss_end_kib > result->rss_peak_kib ? rss_end_kib : result->rss_peak_kib;
     printf(" threads=%" PRIu32 " ops=%" PRIu64 " seconds=%.6f mops=%.6f rss_peak_kib=%ld"
-           " minflt=%ld stime_ms=%.3f\n",
+           " rss_end_kib=%ld minflt=%ld stime_ms=%.3f",
            threads, ops, result->seconds, (double)ops / result->seconds * 1e-6,
-           result->rss_peak_kib, result->minflt, result->stime_ms);
+           rss_peak_kib, rss_end_kib, result->minflt, result->stime_ms);
+    if (result->has_latency) {
+        const struct latency_percentiles *latency = &result->latency;
+        printf(" p50_ns=%.1f p99_ns=%.1f p999_ns=%.1f max_ns=%.1f", latency->p50_ns,
+               latency->p99_ns, latency->p999_ns, latency->max_ns);
+    }
+    putchar('\n');
 }
 
 /* ---- a team of equal threads ---- */

@@ -24,18 +24,18 @@ static uint64_t grow_once(const struct grow *grow) {
     const uint32_t count = grow->count;
     uint64_t ops = 2ull * count; /* the mallocs and the frees */
     for (uint32_t i = 0; i < count; i++) {
-        blocks[i] = bench_must(malloc(grow->start));
+        blocks[i] = bench_must(bench_malloc(grow->start));
         blocks[i][grow->start - 1] = 1;
     }
     for (uint32_t size = grow->start; size < grow->end; ops += count) {
         size = next_size(size, grow->end);
         for (uint32_t i = 0; i < count; i++) {
-            blocks[i] = bench_must(realloc(blocks[i], size));
+            blocks[i] = bench_must(bench_realloc(blocks[i], size));
             blocks[i][size - 1] = 1;
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        free(blocks[i]);
+        bench_free(blocks[i]);
     }
     return ops;
 }

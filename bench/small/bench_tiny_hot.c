@@ -15,10 +15,10 @@ static void run_cycles(const struct tiny *tiny, uint32_t cycles) {
     const uint32_t size = tiny->size, batch = tiny->batch;
     for (uint32_t cycle = 0; cycle < cycles; cycle++) {
         for (uint32_t i = 0; i < batch; i++) {
-            blocks[i] = bench_must(malloc(size));
+            blocks[i] = bench_must(bench_malloc(size));
         }
         for (uint32_t i = batch; i-- > 0;) {
-            free(blocks[i]);
+            bench_free(blocks[i]);
         }
     }
 }

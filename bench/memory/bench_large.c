@@ -21,7 +21,7 @@ struct large {
 static unsigned char *new_block(const struct large *large, uint64_t random) {
     size_t size = bench_span_size(large->span, random);
     size_t end = large->page_bytes * PAGES_TOUCHED_MAX;
-    unsigned char *block = bench_must(malloc(size));
+    unsigned char *block = bench_must(bench_malloc(size));
     for (size_t offset = 0; offset < size && offset < end; offset += large->page_bytes) {
         block[offset] = 1;
     }
@@ -32,7 +32,7 @@ static void replace(struct large *large, uint32_t cycles) {
     for (uint32_t cycle = 0; cycle < cycles; cycle++) {
         uint64_t random = bench_rng_next(&large->rng);
         size_t slot = bench_slot(large->ws, random);
-        free(large->slots[slot]);
+        bench_free(large->slots[slot]);
         large->slots[slot] = new_block(large, random);
     }
 }
@@ -53,7 +53,7 @@ static void work(void *state) {
 static void clean_up(void *state) {
     struct large *large = state;
     for (uint32_t i = 0; i < large->ws; i++) {
-        free(large->slots[i]);
+        bench_free(large->slots[i]);
     }
 }
 
