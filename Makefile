@@ -15,13 +15,15 @@ release: deps
 
 demo: release
 	@tools/install-deps demo
-	@tools/demo/demo --lib $(BUILD)/libhakmem.so
+	@$(BUILD)/hakmem bench --only 'program-*' --peers glibc --rounds 3 --out build/demo
 
 check:
 	@tests/check
 
 bench: release
-	@bench/compare --build $(BUILD)
+	@tools/install-deps bench
+	@$(BUILD)/hakmem bench --out build/bench
+	@$(BUILD)/hakmem report build/bench
 
 install: release
 	@cmake --install $(BUILD) --prefix $(PREFIX)

@@ -266,7 +266,7 @@ void config_print_banner(void)
 {
     struct report r;
     report_begin(&r);
-    report_text(&r, "version " HAKMEM_VERSION " is loaded");
+    report_text(&r, "version " HAKMEM_VERSION " (" HAKMEM_BUILD " build) is loaded");
     report_end(&r);
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         report_begin(&r);

@@ -22,6 +22,7 @@ enum exit_code {
 int run_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int settings_main(int argc, char **argv);
+int lab_main(int argc, char **argv);
 
 /* Prints "hakmem: SENTENCE" and where help is found, on stderr; returns EXIT_USAGE. */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

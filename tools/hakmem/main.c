@@ -11,6 +11,9 @@ static const char help[] =
     "usage: hakmem run [-v] [--set NAME=VALUE]... [--lib PATH] [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem doctor [--lib PATH] [--] [PROGRAM]\n"
     "       hakmem settings [--man | --markdown]\n"
+    "       hakmem bench [--peers NAME[=PATH],..] [--only PATTERN] [--quick] [OPTION]...\n"
+    "       hakmem ab SETTING=A,B WORKLOAD [OPTION]...\n"
+    "       hakmem report FOLDER [OPTION]...\n"
     "       hakmem --help | --version\n"
     "\n"
     "run       start PROGRAM with the hakmem allocator, or say why that cannot work\n"
@@ -19,6 +22,10 @@ static const char help[] =
     "            --lib PATH        use this libhakmem.so\n"
     "doctor    check this machine, and PROGRAM if given; exit code 1 on a problem\n"
     "settings  list the settings with their values and defaults\n"
+    "bench     measure hakmem side by side with every allocator that is installed\n"
+    "ab        measure two values of one setting against each other\n"
+    "report    make a page with figures from a folder that bench wrote\n"
+    "            each has --help\n"
     "\n"
     "Exit codes of run: that of PROGRAM; 2 bad arguments, 126 cannot be run with hakmem,\n"
     "127 not found. More in hakmem(1).\n";
@@ -44,6 +51,7 @@ static const struct {
     int (*main)(int argc, char **argv);
 } commands[] = {
     {"run", run_main},           {"doctor", doctor_main}, {"settings", settings_main},
+    {"bench", lab_main},         {"ab", lab_main},        {"report", lab_main},
     {"--help", help_main},       {"-h", help_main},       {"help", help_main},
     {"--version", version_main},
 };

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The command `report`: from the results.json of a run a page and its figures.
+
+Exit status: 0 written, 1 the results are unusable or gnuplot is missing or fails, 2 wrong usage.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import plots
+import report_page
+from gnuplot import GnuplotFailed
+from report_data import BadResults, load
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser():
+    made = Parser(prog="hakmem report", allow_abbrev=False,
+                  description="Make report.html, one page that needs nothing else, and "
+                              "figures/*.svg from the results of 'hakmem bench'.")
+    made.add_argument("folder", metavar="FOLDER", type=Path, help="holds results.json")
+    made.add_argument("--out", metavar="FOLDER", type=Path,
+                      help="where to write, made if missing (default: the same folder)")
+    made.add_argument("--svg-only", action="store_true", help="write the figures, not the page")
+    return made
+
+
+def complain(sentence, status):
+    print(f"hakmem report: {sentence}", file=sys.stderr)
+    return status
+
+
+def main(argv):
+    try:
+        args = parser().parse_args(argv)
+    except SystemExit as end:  # --help and wrong usage; the text is out already
+        return end.code
+    if not args.folder.is_dir():
+        return complain(f"'{args.folder}' is not a folder; give one that holds results.json", 2)
+    source = args.folder / "results.json"
+    if not source.is_file():
+        return complain(f"'{args.folder}' holds no results.json; 'hakmem bench' writes one", 2)
+    out = args.out or args.folder
+    try:
+        written = make(load(source), out, args.svg_only)
+    except (BadResults, GnuplotFailed) as error:
+        return complain(error, 1)
+    except OSError as error:
+        return complain(f"cannot write to '{out}': {error.strerror or error}", 1)
+    print("\n".join(str(path) for path in written))
+    return 0
+
+
+def make(results, out, svg_only):
+    """Draw everything before anything is written, so that a failure leaves the folder as it was."""
+    figures = plots.draw(results)
+    out.mkdir(parents=True, exist_ok=True)
+    plots.write(figures, out / "figures")
+    written = [out / "figures" / f"{figure.name}.svg" for figure in figures]
+    if not svg_only:
+        page = out / "report.html"
+        page.write_text(report_page.page(results, figures), encoding="utf-8")
+        written.append(page)
+    return written

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""The rows of the table. With the count given here a run takes some 0.3 to 0.6 s with glibc.
+
+A floor makes sense where the thread that allocated a block also frees it.
+"""
+import fnmatch
+import tempfile
+
+import programs
+from runner import Curve, Pattern, RunFailed, Start
+
+PATTERNS = (
+    Pattern("tiny-64", "small", "bench_tiny_hot 64 100 {n}", 350000, floor=True),
+    Pattern("tiny-1024", "small", "bench_tiny_hot 1024 100 {n}", 100000, floor=True),
+    Pattern("mixed-400", "small", "bench_random_mixed {n} 400 1", 25000000, floor=True),
+    Pattern("mixed-200k", "small", "bench_random_mixed {n} 200000 1", 6000000, floor=True),
+    Pattern("fifo", "small", "bench_fifo {n}", 20000000, floor=True),
+    Pattern("tree", "small", "bench_tree {n}", 2000, floor=True),
+    Pattern("hash", "small", "bench_hash {n}", 16000000, floor=True),
+    Pattern("hash-100k", "small", "bench_hash {n} 100000", 14000000, floor=True),
+    Pattern("lifetimes", "small", "bench_lifetimes {n}", 20000000, floor=True),
+    Pattern("powerlaw", "small", "bench_powerlaw {n}", 17000000, floor=True),
+    Pattern("strings", "small", "bench_strings {n}", 1400000, floor=True),
+    Pattern("message", "small", "bench_message {n}", 38000, floor=True),
+    Pattern("phases", "small", "bench_phases {n}", 5000, floor=True),
+    Pattern("drift", "small", "bench_drift {n}", 6000000, floor=True),
+    Pattern("vector", "memory", "bench_vector {n}", 150, floor=True),
+    Pattern("calloc-large-reuse", "memory", "bench_calloc_large {n} 1", 4000),
+    Pattern("calloc-large-fresh", "memory", "bench_calloc_large {n} 32", 16),
+    Pattern("aligned-small", "memory", "bench_aligned {n}", 2200000, floor=True),
+    # Beyond the sizes where mimalloc 2.0 returns misaligned blocks.
+    Pattern("aligned", "memory", "bench_aligned {n} 1024 1040 16384", 1800000, floor=True),
+    Pattern("large-touch", "memory", "bench_large_touch {n}", 140),
+    Pattern("fragment", "memory", "bench_fragment {n}", 5),
+    Pattern("burst", "memory", "bench_burst {n}", 16, floor=True),
+    Pattern("ramp", "memory", "bench_ramp {n} 1000000 16 256 1", 4, floor=True),
+    Pattern("calloc", "memory", "bench_calloc {n} 1024 16 4096 1", 3000000, floor=True),
+    Pattern("large", "memory", "bench_large {n} 64 65536 1048576 1", 400000, floor=True),
+    # glibc extends a lone buffer at the end of its heap for nothing, while an allocator that
+    # copies needs some hundred times longer; hence two rows.
+    Pattern("realloc-grow", "memory", "bench_realloc_grow {n}", 6000),
+    Pattern("realloc-grow-x4", "memory", "bench_realloc_grow {n} 16 1048576 4", 300),
+    Start("start-true", "memory", "bench_spawn {n} true", 200),
+    Pattern("mid-1t", "threads", "bench_mid_large_mt 1 {n} 256 8192 32768 1", 3000000, floor=True),
+    Pattern("mid-mt", "threads", "bench_mid_large_mt {t} {n} 256 8192 32768 1", 2000000,
+            floor=True),
+    Pattern("prodcons", "threads", "bench_prodcons {n} 16 512 32", 150000),
+    Pattern("larson-128", "threads", "larson {n} 8 128 1024 100 4141 {t}", 0.5, counted=False),
+    Pattern("larson-1000", "threads", "larson {n} 8 1000 1024 100 4141 {t}", 0.5, counted=False),
+    Pattern("thread-churn", "threads", "bench_churn {n} 5000", 4000, counted=False),
+)
+
+
+class RealProgram:
+    """A row for a program of Debian; the speed is its runs per second of processor time."""
+
+    kind, family, unit = "program", "program", "runs/CPU-s"
+    has_floor = counted = False
+
+    def __init__(self, program):
+        self.program, self.name = program, program.name
+        self._folder = None  # of its inputs, made before the first run
+        self._digest = None  # of the first output; all others must be the same
+
+    def command(self, _options):
+        return self.program.tool
+
+    def needs(self, _options):
+        return self.program.tool
+
+    def is_there(self, _options):
+        return self.program.find() is not None
+
+    def _prepare(self, options):
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="hakmem-bench-")
+            self.program.launcher = options.programs / "launch"
+            self.program.timeout = options.timeout
+            self.program.prepare(self._folder.name, options.scale)
+        return self._folder.name
+
+    def run(self, allocator, options, curve=None):
+        try:
+            folder = self._prepare(options)
+            cost = self.program.run(allocator.environment(self.program.base), folder,
+                                    curve.start if curve else None)
+        except programs.Failed as reason:
+            raise RunFailed(str(reason)) from None
+        self._digest = self._digest or cost.digest
+        if cost.digest != self._digest:
+            raise RunFailed("its output differs from that of the first run")
+        return {"speed": 1 / cost.seconds, "seconds": cost.seconds, "stime_ms": cost.stime_ms,
+                "rss_peak_kib": cost.rss_peak_kib, "rss_end_kib": cost.rss_end_kib,
+                "minflt": cost.minflt}
+
+    def details(self, allocator, options):
+        curve = Curve()
+        if self.program.works_itself:
+            self.run(allocator, options, curve)
+        return {"latency_ns": None, "rss_curve": curve.result()}
+
+
+def rows():
+    return list(PATTERNS) + [RealProgram(program) for program in programs.programs()]
+
+
+def choose(pattern, family=None):
+    """Rows whose name contains the pattern or matches it as a shell pattern."""
+    return [row for row in rows()
+            if (pattern is None or pattern in row.name or fnmatch.fnmatchcase(row.name, pattern))
+            and (family is None or row.family == family)]
