@@ -80,15 +80,21 @@ def speed_figure(results, looks, family):
     for index, row in enumerate(rows):
         label_speed_row(board, bars, axis, results, (index, row))
     plot_speed_bars(board, bars, axis, results, rows, looks)
-    caption = (f"Each bar is the median speed of one allocator, divided by that of the row's best "
-               f"peer; {results.own.name} is the thick bar on top, and its whisker is the 95 % "
-               f"interval of its ratio to that peer. A bar past the line at 1 beats every peer. "
-               + ("The axis is logarithmic and starts at 0.1; a slower allocator has its ratio in "
-                  "figures instead of a bar. " if axis.is_log else "The axis starts at zero. ")
-               + "The grey stroke is the floor, the cost of the loop without an allocator.")
-    if not floors_in(results, rows):
-        caption = caption.rsplit(" The grey", 1)[0]
-    return Figure(board.name, title, caption, board.svg())
+    return Figure(board.name, title, speed_caption(results, rows, axis), board.svg())
+
+
+def speed_caption(results, rows, axis):
+    parts = ["Each bar is the median speed of one allocator, divided by that of the row's best "
+             f"peer; {results.own.name} is the thick bar on top."]
+    if any(row.speed and row.speed.low is not None for row in rows):
+        parts.append("Its whisker is the 95 % interval of its ratio to that peer.")
+    parts.append("A bar past the line at 1 beats every peer.")
+    parts.append("The axis is logarithmic and starts at 0.1; a slower allocator has its ratio in "
+                 "figures instead of a bar." if axis.is_log else "The axis starts at zero.")
+    if floors_in(results, rows):
+        parts.append("The grey stroke is the floor, the cost of the loop without an allocator; "
+                     "where it lies beyond the axis, its value stands at the edge.")
+    return " ".join(parts)
 
 
 def floors_in(results, rows):

@@ -5,11 +5,13 @@ Exit status: 0 written, 1 the results are unusable or gnuplot is missing or fail
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import plots
 import report_page
+import table
 from gnuplot import GnuplotFailed
 from report_data import BadResults, load
 
@@ -26,7 +28,8 @@ def parser():
     made.add_argument("folder", metavar="FOLDER", type=Path, help="holds results.json")
     made.add_argument("--out", metavar="FOLDER", type=Path,
                       help="where to write, made if missing (default: the same folder)")
-    made.add_argument("--svg-only", action="store_true", help="write the figures, not the page")
+    made.add_argument("--docs", metavar="FILE", type=Path,
+                      help="no page; put the table into this document, and the figures beside it")
     return made
 
 
@@ -47,23 +50,36 @@ def main(argv):
         return complain(f"'{args.folder}' holds no results.json; 'hakmem bench' writes one", 2)
     out = args.out or args.folder
     try:
-        written = make(load(source), out, args.svg_only)
+        results = load(source)
+        written = document(results, source, args.docs) if args.docs else make(results, out)
     except (BadResults, GnuplotFailed) as error:
         return complain(error, 1)
     except OSError as error:
-        return complain(f"cannot write to '{out}': {error.strerror or error}", 1)
+        return complain(f"cannot write to '{args.docs or out}': {error.strerror or error}", 1)
     print("\n".join(str(path) for path in written))
     return 0
 
 
-def make(results, out, svg_only):
-    """Draw everything before anything is written, so that a failure leaves the folder as it was."""
+def draw_into(results, folder):
+    """Draws everything before anything is written: a failure leaves the folder as it was."""
     figures = plots.draw(results)
-    out.mkdir(parents=True, exist_ok=True)
-    plots.write(figures, out / "figures")
-    written = [out / "figures" / f"{figure.name}.svg" for figure in figures]
-    if not svg_only:
-        page = out / "report.html"
-        page.write_text(report_page.page(results, figures), encoding="utf-8")
-        written.append(page)
-    return written
+    folder.mkdir(parents=True, exist_ok=True)
+    plots.write(figures, folder / "figures")
+    return figures, [folder / "figures" / f"{figure.name}.svg" for figure in figures]
+
+
+def make(results, out):
+    figures, written = draw_into(results, out)
+    page = out / "report.html"
+    page.write_text(report_page.page(results, figures), encoding="utf-8")
+    return written + [page]
+
+
+def document(results, source, path):
+    text = path.read_text(encoding="utf-8")
+    if not table.has_place(text):
+        raise BadResults(f"'{path}' has no lines '{table.BEGIN}' and '{table.END}'")
+    figures, written = draw_into(results, path.parent)
+    path.write_text(table.into_document(text, json.loads(source.read_text(encoding="utf-8")),
+                                       figures), encoding="utf-8")
+    return written + [path]

@@ -153,11 +153,27 @@ def read_results(data):
             for i, entry in enumerate(take(data, "workloads", list, "the file"))]
     check(rows, "it has no workloads")
     check(len({row.name for row in rows}) == len(rows), "two workloads have the same name")
-    machine = take(data, "machine", dict, "the file")
-    return Results(date=take(data, "date", str, "the file"), quick=bool(data.get("quick")),
-                   rounds=int(take(data, "rounds", (int, float), "the file")), machine=machine,
-                   allocators=allocators, rows=rows, means=read_means(data.get("means") or {}),
-                   skipped=[str(sentence) for sentence in data.get("skipped") or []])
+    results = Results(date=take(data, "date", str, "the file"), quick=bool(data.get("quick")),
+                      rounds=take(data, "rounds", int, "the file"),
+                      machine=take(data, "machine", dict, "the file"),
+                      allocators=[a for a in allocators if a.role != "floor" or
+                                  any(a.name in row.cells for row in rows)],
+                      rows=rows, means=read_means(data.get("means") or {}),
+                      skipped=[str(sentence) for sentence in data.get("skipped") or []])
+    if results.rounds < 2:
+        drop_intervals(results)
+    return results
+
+
+def drop_intervals(results):
+    """One round says nothing about the spread, whatever interval was computed from it."""
+    def bare(ratio):
+        return ratio and Ratio(ratio.peer, ratio.value, None, None)
+
+    for row in results.rows:
+        row.speed, row.rss = bare(row.speed), bare(row.rss)
+    results.means = {metric: {peer: bare(ratio) for peer, ratio in ratios.items()}
+                     for metric, ratios in results.means.items()}
 
 
 def check(condition, sentence):

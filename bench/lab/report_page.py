@@ -115,27 +115,32 @@ def page(results, figures):
             + "\n".join(part for part in parts if part) + "\n</main>\n</body>\n</html>\n")
 
 
+def system_of(machine):
+    labels = {"system": "", "kernel": "Linux ", "libc": "", "huge_pages": "huge pages: "}
+    return ", ".join(f"{label}{machine[key]}" for key, label in labels.items()
+                     if machine.get(key)) or "unknown"
+
+
 def head(results):
     machine = results.machine
     memory = machine.get("memory_kib")
     memory = f", {memory / 1024 ** 2:.1f} GiB" if isinstance(memory, int) and memory else ""
     facts = [("Machine", f"{machine.get('cpu', 'unknown')}, {machine.get('cores', '?')} cores"
               + memory),
-             ("System", ", ".join(f"{label}{machine[key]}" for key, label in
-                                   (("system", ""), ("kernel", "Linux "), ("libc", ""),
-                                    ("huge_pages", "huge pages: ")) if machine.get(key)])
-              or "unknown"),
+             ("System", system_of(machine)),
              ("Date", results.date),
              ("Allocators", ", ".join(f"{a.name} {a.version}".strip()
                                       + (" (floor)" if a.role == "floor" else "")
                                       for a in results.allocators))]
     lines = "".join(f"<dt>{esc(key)}</dt><dd>{esc(value)}</dd>" for key, value in facts)
     count = f"{len(results.rows)} workload{'s' * (len(results.rows) != 1)}"
-    rounds = f"{results.rounds} interleaved round{'s' * (results.rounds != 1)}"
+    rounds = ("one round, hence without intervals" if results.rounds < 2 else
+              f"medians of {results.rounds} interleaved rounds; intervals hold the true value with "
+              "95 % confidence")
     quick = ("<p class=\"note\">This was a quick run with shorter measurements. Use it to find "
              "what is broken, not to quote figures.</p>") if results.quick else ""
     return (f"<h1>{esc(results.own.name)} benchmark report</h1>\n<p class=\"sub\">{count}, "
-            f"{rounds}, medians; intervals hold the true value with 95 % confidence.</p>\n"
+            f"{rounds}.</p>\n"
             f"{quick}<dl>{lines}</dl>")
 
 
@@ -154,9 +159,9 @@ def headline(results):
     if "best" in rss:
         cards.append((rss["best"], f"the peak memory of the leanest peer of each workload "
                                    f"(less than 1: {own} is leaner)"))
-    shown = "".join(f"<div class=\"card\"><b>{times(ratio.value)}×</b>{text}<br>"
-                    f"<span class=\"small\">95 % interval {interval(ratio)}</span></div>"
-                    for ratio, text in cards)
+    shown = "".join(f"<div class=\"card\"><b>{times(ratio.value)}×</b>{text}"
+                    + (f"<br><span class=\"small\">95 % interval {interval(ratio)}</span>"
+                       if ratio.low is not None else "") + "</div>" for ratio, text in cards)
     peers = [name for name in {**speed, **rss} if name != "best"]
     rows = "".join(f"<tr><th scope=\"row\">{esc(name)}</th>{mean_cell(speed.get(name), True)}"
                    f"{mean_cell(rss.get(name), False)}</tr>" for name in peers)
@@ -176,7 +181,7 @@ def mean_cell(ratio, more_is_better):
 
 def tint(ratio, more_is_better):
     """ahead or behind only where the interval supports it."""
-    if ratio.is_level or ratio.value == 1:
+    if ratio.low is None or ratio.is_level or ratio.value == 1:
         return "level"
     return "ahead" if (ratio.value > 1) == more_is_better else "behind"
 
@@ -221,10 +226,12 @@ def table_help(results):
              "peer.") if results.floors else ""
     if not results.peers:
         return f"<p>Medians, more is better.{floor}</p>"
+    known = any(row.speed and row.speed.low is not None for row in results.rows)
+    bounds = (", with its 95 % interval; a ratio is tinted only where the interval leaves out 1, "
+              "and called level where it does not" if known else "")
     return (f"<p>Medians, more is better; the best of a row is bold. The ratio is {own} divided by "
-            f"the best peer of the row, with its 95 % interval; a ratio is tinted only where the "
-            f"interval leaves out 1, and called level where it does not. The last column compares "
-            f"peak memory with the leanest peer, less is better.{floor}</p>")
+            f"the best peer of the row{bounds}. The last column compares peak memory with the "
+            f"leanest peer, less is better.{floor}</p>")
 
 
 def speed_table(results):

@@ -90,16 +90,20 @@ def describe(results):
     versions = ", ".join(f"{a['name']} {a['version']}".strip() for a in results["allocators"])
     return (f"{results['date'][:10]}, {found['cpu']}, {found['cores']} cores, "
             f"{found['memory_kib'] / 2**20:.0f} GiB, {found['system']}, kernel {found['kernel']}, "
-            f"{found['libc']}, transparent huge pages {found['huge_pages']}; "
+            f"{found['libc']}, transparent huge pages {found.get('huge_pages', 'unknown')}; "
             f"{results['rounds']} rounds{', quick' if results['quick'] else ''}. {versions}.")
 
 
-def into_document(text, results):
-    """The document with the part between the two marks replaced; ValueError without marks."""
-    before, mark, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"has no lines '{BEGIN}' and '{END}'")
+def has_place(text):
+    return 0 <= text.find(BEGIN) < text.find(END)
+
+
+def into_document(text, results, figures):
+    """The document with the part between the two marks replaced."""
+    before, rest = text.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
     out = io.StringIO()
     print_results(results, out)
-    return f"{before}{BEGIN}\n{describe(results)}\n\n```\n{out.getvalue().strip()}\n```\n{END}{after}"
+    images = "\n\n".join(f"![{f.title}](figures/{f.name}.svg)\n\n{f.caption}" for f in figures)
+    return (f"{before}{BEGIN}\n{describe(results)}\n\n```\n{out.getvalue().strip()}\n```\n\n"
+            f"{images}\n{END}{after}")

@@ -182,17 +182,23 @@ static size_t natural_alignment(size_t size) {
     return size >= 16 ? 16 : size >= 8 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
 }
 
-static inline void take(struct actor *actor, struct block *block, void *address, size_t size,
-                        size_t alignment, const char *call) {
+struct request {
+    const char *call;
+    size_t size, alignment;
+};
+
+static inline void take(struct actor *actor, struct block *block, struct request request,
+                        void *address) {
     if (__builtin_expect(address == NULL, 0)) {
-        soak_fail(actor, "%s of %zu bytes failed: %s", call, size, strerror(errno));
+        soak_fail(actor, "%s of %zu bytes failed: %s", request.call, request.size,
+                  strerror(errno));
     }
-    if (__builtin_expect(((uintptr_t)address & (alignment - 1)) != 0, 0)) {
-        soak_fail(actor, "%s of %zu bytes gave %p, which is not a multiple of %zu", call, size,
-                  address, alignment);
+    if (__builtin_expect(((uintptr_t)address & (request.alignment - 1)) != 0, 0)) {
+        soak_fail(actor, "%s of %zu bytes gave %p, which is not a multiple of %zu", request.call,
+                  request.size, address, request.alignment);
     }
     block->address = address;
-    block->size = (uint32_t)size;
+    block->size = (uint32_t)request.size;
     block->serial = (uint32_t)(bench_rng_next(&actor->rng) >> 32);
 }
 
@@ -200,7 +206,7 @@ void block_malloc(struct actor *actor, struct block *block, size_t size) {
     uint64_t begin = op_begin(actor);
     void *address = malloc(size);
     op_end(actor, begin);
-    take(actor, block, address, size, natural_alignment(size), "malloc");
+    take(actor, block, (struct request){"malloc", size, natural_alignment(size)}, address);
     pattern_write(block);
 }
 
@@ -225,7 +231,7 @@ void block_calloc(struct actor *actor, struct block *block, size_t size) {
     uint64_t begin = op_begin(actor);
     void *address = calloc(1, size);
     op_end(actor, begin);
-    take(actor, block, address, size, natural_alignment(size), "calloc");
+    take(actor, block, (struct request){"calloc", size, natural_alignment(size)}, address);
     zero_check(actor, block);
     pattern_write(block);
 }
@@ -245,7 +251,8 @@ void block_aligned(struct actor *actor, struct block *block, size_t alignment, s
         }
     }
     op_end(actor, begin);
-    take(actor, block, address, size, alignment, whole ? "aligned_alloc" : "posix_memalign");
+    const char *call = whole ? "aligned_alloc" : "posix_memalign";
+    take(actor, block, (struct request){call, size, alignment}, address);
     pattern_write(block);
 }
 
@@ -257,7 +264,7 @@ void block_realloc(struct actor *actor, struct block *block, size_t size) {
     uint64_t begin = op_begin(actor);
     void *address = realloc(old.address, size);
     op_end(actor, begin);
-    take(actor, block, address, size, natural_alignment(size), "realloc");
+    take(actor, block, (struct request){"realloc", size, natural_alignment(size)}, address);
     pattern_check(actor, &old, block->address, size < old.size ? size : old.size,
                   "after realloc");
     pattern_write(block);

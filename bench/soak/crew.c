@@ -65,6 +65,12 @@ static void part_order(uint8_t kinds[PARTS]) {
         kinds[i] = kinds[other];
         kinds[other] = (uint8_t)(i % PART_KINDS);
     }
+    uint32_t steady = 0;
+    while (kinds[steady] != PART_STEADY) {
+        steady++;
+    }
+    kinds[steady] = kinds[PARTS - 1];
+    kinds[PARTS - 1] = PART_STEADY;
 }
 
 static void run_epoch(struct member *member) {

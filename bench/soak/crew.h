@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The load threads and their epochs. An epoch runs every kind of part PART_ROUNDS times, in an
- * order drawn from the seed and the same for all threads; a part is a number of units. After
- * each part every thread runs a slice of the control loop: a fixed amount of integer work
- * without memory, whose time shows how fast the machine was meanwhile. Slices are no part of the
- * epoch's seconds.
+ * order drawn from the seed and the same for all threads; a part is a number of units. Only the
+ * last part is always `steady`: memory is measured next, and what was freed a moment ago may
+ * still be resident. After each part every thread runs a slice of the control loop: a fixed
+ * amount of integer work without memory, whose time shows how fast the machine was meanwhile.
+ * Slices are no part of the epoch's seconds.
  */
 #ifndef SOAK_CREW_H
 #define SOAK_CREW_H

@@ -44,8 +44,8 @@ struct part {
     part_unit *run;
 };
 
-enum { PART_KINDS = 8 };
-extern const struct part part_kinds[PART_KINDS];
+enum { PART_STEADY = 0, PART_KINDS = 8 };
+extern const struct part part_kinds[PART_KINDS]; /* that of PART_STEADY is `steady` */
 
 /* live_bytes: size of the base set. inbox and outbox are the caller's to set. */
 void worker_start(struct worker *worker, uint32_t thread, uint32_t seed, size_t live_bytes);

@@ -21,7 +21,7 @@
 #include "system.h"
 
 enum {
-    CALIBRATION_PART = 4, /* an epoch is scaled up from at least 1/4 of one */
+    CALIBRATION_PART = 4, /* of an epoch, at least, before its length is extrapolated */
     CALIBRATION_STEP_MAX = 8,
     EPOCHS_SPARE = 16
 };
@@ -38,14 +38,18 @@ static uint32_t scaled(uint32_t units, double factor) {
     return wanted < 1 ? 1 : wanted > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)wanted;
 }
 
-/* Runs ever more units until they take long enough to tell how many an epoch needs. */
+/*
+ * Runs ever more units until they take long enough to tell how many an epoch needs, and then
+ * half an epoch: by now the heap has its memory, and the system is slower only while giving it.
+ */
 static uint32_t calibrate(uint32_t epoch_seconds) {
-    uint32_t units = 1;
+    uint32_t units = 1, number = EPOCH_WARM_UP;
     double goal = (double)epoch_seconds / CALIBRATION_PART;
-    for (uint32_t try = 0;; try++) {
-        double seconds = crew_run(EPOCH_WARM_UP + try, units).seconds;
+    for (;;) {
+        double seconds = crew_run(number++, units).seconds;
         if (seconds >= goal || interrupted) {
-            return scaled(units, epoch_seconds / seconds);
+            units = scaled(units, epoch_seconds / 2.0 / seconds);
+            return scaled(units, epoch_seconds / crew_run(number, units).seconds);
         }
         double factor = goal / seconds * 1.2;
         units = scaled(units, factor < 2 ? 2 : factor < CALIBRATION_STEP_MAX

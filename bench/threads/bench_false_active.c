@@ -41,7 +41,8 @@ int main(int argc, char **argv) {
     uint32_t writes = bench_arg_or(&args, 1, 100);
     bench_args_end(&args);
 
-    const struct counters form = {.count = blocks, .size = size, .writes = writes, .cycles = cycles};
+    const struct counters form = {
+        .count = blocks, .size = size, .writes = writes, .cycles = cycles};
     struct counters *counters = counters_set_up(threads, &form);
     const struct bench_job job = {warm_up, work, clean_up};
     struct bench_result result = bench_run(&job, counters, sizeof *counters, threads);

@@ -46,7 +46,8 @@ int main(int argc, char **argv) {
     uint32_t writes = bench_arg_or(&args, 1, 100);
     bench_args_end(&args);
 
-    const struct counters form = {.count = blocks, .size = size, .writes = writes, .cycles = cycles};
+    const struct counters form = {
+        .count = blocks, .size = size, .writes = writes, .cycles = cycles};
     struct counters *counters = counters_set_up(threads, &form);
     for (uint32_t block = 0; block < blocks; block++) {
         for (uint32_t i = 0; i < threads; i++) {

@@ -26,6 +26,7 @@ sys.dont_write_bytecode = True
 import plots  # noqa: E402
 import report  # noqa: E402
 import synthetic  # noqa: E402
+import table  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
 FILE_BYTES_MAX = 200_000
@@ -373,6 +374,9 @@ class Page(ReportTest):
                 self.assertEqual("memory-over-time" in drawn, name != "no curves")
                 self.assertEqual("speed-small" in drawn, name != "no peers")
                 self.assertEqual("speed-and-memory" in drawn, name not in ("no peers", "no memory"))
+                self.assertEqual("95 % interval" in (self.folder / "report.html").read_text(),
+                                 name not in ("no peers", "one round",
+                                              "our own always fails"))
                 self.assertEqual("quick run" in "".join(t for _, _, t in self.page().of("p")),
                                  name == "one round")
 
@@ -382,12 +386,35 @@ class Page(ReportTest):
         figures.mkdir(parents=True)
         (figures / "latency-program.svg").write_text("from an earlier run")
         (figures / "speed-of-light.svg").write_text("of somebody else")
-        self.assertEqual(self.call(self.folder, "--svg-only", "--out", figures.parent), (0, ""))
-        self.assertEqual([path.name for path in figures.parent.iterdir()], ["figures"])
+        self.assertEqual(self.call(self.folder, "--out", figures.parent), (0, ""))
+        self.assertEqual({path.name for path in figures.parent.iterdir()},
+                         {"figures", "report.html"})
         self.assertFalse((figures / "latency-program.svg").exists())
         self.assertTrue((figures / "speed-of-light.svg").exists())
         self.assertTrue((figures / "speed-small.svg").exists())
         self.assertFalse((self.folder / "report.html").exists())
+
+    def test_into_a_document(self):
+        synthetic.write(self.folder, self.data)
+        docs = self.folder / "docs"
+        docs.mkdir()
+        document = docs / "page.md"
+        document.write_text("no place for a table\n")
+        status, said = self.call(self.folder, "--docs", document)
+        self.assertEqual(status, 1)
+        self.assertIn("has no lines", said)
+        self.assertEqual(document.read_text(), "no place for a table\n")
+        document.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+        for _ in range(2):  # a second time replaces the first
+            self.assertEqual(self.call(self.folder, "--docs", document), (0, ""))
+        text = document.read_text()
+        self.assertTrue(text.startswith("before\n") and text.endswith(f"{table.END}\nafter\n"))
+        self.assertNotIn("\nold\n", text)
+        for row in self.data["workloads"]:
+            self.assertEqual(text.count(f"\n{row['name']} "), 2)  # speed and peak RSS
+        self.assertIn("](figures/speed-small.svg)", text)
+        self.assertTrue((docs / "figures" / "speed-small.svg").exists())
+        self.assertFalse((docs / "report.html").exists())
 
 
 if __name__ == "__main__":

@@ -323,8 +323,8 @@ class Arguments(unittest.TestCase):
         (("--csv",), "--csv needs a value"),
         (("--nonsense",), "'--nonsense' is no option; valid are --seconds, --threads, --seed, "
          "--epoch, --live, --csv, --no-count, --without"),
-        (("--seconds", "5", "-xy"), "'-xy' is no option; valid are --seconds, --threads, --seed, --epoch, --live, "
-         "--csv, --no-count, --without"),
+        (("--seconds", "5", "-xy"), "'-xy' is no option; valid are --seconds, --threads, --seed, "
+         "--epoch, --live, --csv, --no-count, --without"),
         (("60",), "'60' is no option; valid are --seconds, --threads, --seed, --epoch, --live, "
          "--csv, --no-count, --without"),
     )
