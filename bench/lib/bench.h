@@ -66,12 +66,15 @@ _Noreturn static inline void bench_usage(const struct bench_args *args) {
 
 static inline uint32_t bench_arg(struct bench_args *args, uint32_t lowest) {
     const char *text = *args->next;
-    if (text == NULL || !isdigit((unsigned char)text[0])) {
+    if (text == NULL) {
         bench_usage(args);
     }
     char *end;
     unsigned long long value = strtoull(text, &end, 10);
-    if (*end != '\0' || value < lowest || value > UINT32_MAX) {
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || value < lowest ||
+        value > UINT32_MAX) {
+        fprintf(stderr, "bench: '%s' is not a number from %" PRIu32 " to %" PRIu32 "\n", text,
+                lowest, UINT32_MAX);
         bench_usage(args);
     }
     args->next++;
@@ -84,6 +87,7 @@ static inline uint32_t bench_arg_or(struct bench_args *args, uint32_t lowest, ui
 
 static inline void bench_args_end(const struct bench_args *args) {
     if (*args->next != NULL) {
+        fprintf(stderr, "bench: '%s' is one argument too many\n", *args->next);
         bench_usage(args);
     }
 }
@@ -129,6 +133,7 @@ static inline struct bench_span bench_arg_span(struct bench_args *args, uint32_t
     span.min = bench_arg_or(args, 1, min);
     span.max = bench_arg_or(args, 1, max);
     if (span.min > span.max) {
+        fprintf(stderr, "bench: the sizes %" PRIu32 "..%" PRIu32 " are no range\n", span.min, span.max);
         bench_usage(args);
     }
     return span;
@@ -274,6 +279,7 @@ static inline void *bench_member_main(void *arg) {
     pthread_barrier_wait(member->gate); /* go */
     member->job->work(member->state);
     pthread_barrier_wait(member->gate); /* all done; the main thread reads the clock */
+    pthread_barrier_wait(member->gate); /* it has; cleaning up is no part of the measurement */
     member->job->clean_up(member->state);
     return NULL;
 }
@@ -309,6 +315,7 @@ static inline struct bench_result bench_run(const struct bench_job *job, void *s
     pthread_barrier_wait(&gate);
     pthread_barrier_wait(&gate);
     struct bench_result result = bench_since(&start, RUSAGE_SELF);
+    pthread_barrier_wait(&gate);
     for (uint32_t i = 0; i < threads; i++) {
         pthread_join(ids[i], NULL);
     }

@@ -19,22 +19,31 @@ struct member {
     uint32_t number, threads, count, cycles;
 };
 
+/* The number of a block is its slot: no block may lie in two of them. */
+static void free_from(size_t slot, struct stamped *block) {
+    if (block->number != slot) {
+        bench_die("a block of one slot turned up in another");
+    }
+    stamped_free(block);
+}
+
 /*
  * acq_rel: the release half publishes the new block's contents, the acquire half makes the
  * contents of the old one visible, which another thread stored before its own exchange.
  */
-static struct stamped *swap_in(struct member *member, size_t slot, uint64_t random) {
-    struct stamped *block = stamped_new(bench_span_size(member->span, random), member->number);
-    return atomic_exchange_explicit(&member->slots[slot], block, memory_order_acq_rel);
+static void swap_in(struct member *member, size_t slot, uint64_t random) {
+    size_t size = bench_span_size(member->span, random);
+    struct stamped *block = stamped_new(size, (uint32_t)slot);
+    block = atomic_exchange_explicit(&member->slots[slot], block, memory_order_acq_rel);
+    if (block != NULL) { /* during warm-up a slot may still be empty */
+        free_from(slot, block);
+    }
 }
 
 static void swap_random(struct member *member, uint32_t cycles) {
     for (uint32_t cycle = 0; cycle < cycles; cycle++) {
         uint64_t random = bench_rng_next(&member->rng);
-        struct stamped *old = swap_in(member, bench_slot(member->count, random), random);
-        if (old != NULL) { /* during warm-up a slot may still be empty */
-            stamped_free(old);
-        }
+        swap_in(member, bench_slot(member->count, random), random);
     }
 }
 
@@ -42,10 +51,7 @@ static void swap_random(struct member *member, uint32_t cycles) {
 static void warm_up(void *state) {
     struct member *member = state;
     for (size_t slot = member->number; slot < member->count; slot += member->threads) {
-        struct stamped *old = swap_in(member, slot, bench_rng_next(&member->rng));
-        if (old != NULL) {
-            stamped_free(old);
-        }
+        swap_in(member, slot, bench_rng_next(&member->rng));
     }
     swap_random(member, member->cycles / 20 + 1);
 }
@@ -59,7 +65,7 @@ static void clean_up(void *state) {
     struct member *member = state;
     for (size_t slot = member->number; slot < member->count; slot += member->threads) {
         /* relaxed: all threads have passed a barrier since the last exchange */
-        stamped_free(atomic_load_explicit(&member->slots[slot], memory_order_relaxed));
+        free_from(slot, atomic_load_explicit(&member->slots[slot], memory_order_relaxed));
     }
 }
 
