@@ -22,6 +22,9 @@ SETTING = re.compile(r"^(HAKMEM_|MALLOC_|MALLOCSTATS|MIMALLOC_|TCMALLOC_|SCUDO_|
                      r"LD_PRELOAD|BENCH_)")
 
 
+PROBE_TIMEOUT_S = 60
+
+
 class Unusable(Exception):
     """The allocator cannot take part; the text says why."""
 
@@ -75,18 +78,27 @@ def libc_version():
 def probe(path, settings=()):
     """Starts /bin/true with the library; returns its stderr."""
     env = Allocator("", OWN, path, settings=settings).environment()
-    done = subprocess.run(["/bin/true"], env=env, capture_output=True, text=True, timeout=60,
-                          check=False)
+    try:
+        done = subprocess.run(["/bin/true"], env=env, capture_output=True, text=True,
+                              errors="replace", timeout=PROBE_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unusable(f"/bin/true hangs under {path}") from None
     if done.returncode != 0:
         raise Unusable(f"/bin/true ends with {done.returncode} under {path}")
     return done.stderr
 
 
+def check_library(path):
+    if re.search(r"[\s:]", path):
+        raise Unusable(f"LD_PRELOAD takes no blank or colon: {path}")
+    if not os.path.isfile(path):
+        raise Unusable(f"{path} does not exist")
+
+
 def own_allocator(path, name="hakmem", settings=()):
     """hakmem itself; refuses anything but a release build."""
     path = os.path.abspath(path)
-    if not os.path.isfile(path):
-        raise Unusable(f"{path} does not exist")
+    check_library(path)
     banner = probe(path, (*settings, ("HAKMEM_VERBOSE", "1")))
     found = re.search(r"^hakmem: version (\S+) \((\S+) build\) is loaded$", banner, re.M)
     if found is None:
@@ -98,31 +110,39 @@ def own_allocator(path, name="hakmem", settings=()):
 
 
 def check_settings(path, settings):
-    """The library itself judges names and values: it warns about those it does not know."""
+    """The library itself judges names and values: it warns about those it does not know. What
+    else it prints was asked for by a setting."""
+    path = os.path.abspath(path)
+    check_library(path)
     complaints = [line for line in probe(path, settings).splitlines()
-                  if line.startswith("hakmem: ")]
+                  if re.match("hakmem: .* is (ignored|not valid);", line)]
     if complaints:
         raise Unusable(complaints[0].removeprefix("hakmem: "))
 
 
 def peer_at(name, path):
-    if re.search(r"[\s:]", path):
-        raise Unusable(f"{name}: LD_PRELOAD takes no blank or colon: {path}")
-    if not os.path.isfile(path):
-        raise Unusable(f"{name}: {path} does not exist")
-    return Allocator(name, PEER, os.path.abspath(path), package_version(path))
+    path = os.path.abspath(path)
+    try:
+        check_library(path)
+    except Unusable as reason:
+        raise Unusable(f"{name}: {reason}") from None
+    return Allocator(name, PEER, path, package_version(path))
 
 
 def parse_peers(text):
     """'glibc,mi3=/opt/libmimalloc.so' -> [(name, path or None)]; ValueError with a sentence."""
     peers = []
-    for item in filter(None, text.split(",")):
+    for item in text.split(","):
         name, equals, path = item.partition("=")
         if not re.fullmatch(r"[A-Za-z0-9_.+-]+", name) or name in ("hakmem", "floor", "best"):
             raise ValueError(f"'{name}' cannot name a peer")
         if not equals and name != "glibc" and name not in PEER_FILES:
             raise ValueError(f"unknown peer '{name}'; known: glibc, {', '.join(PEER_FILES)}; "
                              "any other as NAME=PATH")
+        if equals and not path:
+            raise ValueError(f"the peer '{name}' has no path after its =")
+        if name in (other for other, _ in peers):
+            raise ValueError(f"the peer '{name}' is named twice")
         peers.append((name, path if equals else None))
     return peers
 

@@ -2,13 +2,14 @@
 """Options that several commands of the lab share."""
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from allocators import parse_peers
 
 QUICK_SCALE = 0.3
 # argv[0] is .../lab; the programs lie beside it. Not resolved: in a build tree lab is a link.
-PROGRAMS = Path(os.path.abspath(__import__("sys").argv[0])).parent
+PROGRAMS = Path(os.path.abspath(sys.argv[0])).parent
 
 
 def whole_number(lowest, highest):

@@ -35,10 +35,15 @@ def parse(argv):
     return options
 
 
-def usable_rows(options, skipped):
+def chosen_rows(options):
     chosen = choose(options.only)
     if not chosen:
         raise Unusable(f"no row matches '{options.only}'; see --list")
+    return chosen
+
+
+def usable_rows(options, skipped):
+    chosen = chosen_rows(options)
     there = [row for row in chosen if row.is_there(options)]
     skipped += [f"{row.name}: {row.needs(options)} is not there" for row in chosen
                 if row not in there]
@@ -60,7 +65,7 @@ def run(options):
     skipped = []
     if options.list:
         print(table.layout([[row.name, row.family, row.command(options)]
-                            for row in choose(options.only)]))
+                            for row in chosen_rows(options)]))
         return MEASURED
     rows = usable_rows(options, skipped)
     allocators = ([own_allocator(options.lib)] + peer_list(options.peers, skipped)

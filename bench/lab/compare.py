@@ -8,14 +8,13 @@ dropped from that workload, and the table goes on.
 import csv
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from statistics import median
 
 import machine
-from allocators import FLOOR, OWN, PEER
+from allocators import FLOOR, OWN, PEER, Unusable
 from runner import RunFailed, execute
 from stats import mean_of_ratios, ratio_of_medians
 
@@ -64,8 +63,10 @@ def count_system_calls(workload, allocator, options):
         except (OSError, RunFailed):
             return None
         lines = report.read().splitlines()
+        if status != 0:
+            return None
         calls = [line.split()[0] for line in lines if line.endswith(" total")]
-        return int(calls[0]) if status == 0 and calls else 0 if status == 0 else None
+        return int(calls[0]) if calls else 0
 
 
 class Comparison:
@@ -80,12 +81,14 @@ class Comparison:
         try:
             return workload.run(allocator, self.options)
         except RunFailed as reason:
-            results[allocator.name]["status"] = f"failed: {reason}"
-            self.failed = True
-            self.progress.clear()
-            print(f"FAILED {workload.name}: {allocator.name}: {reason}", file=sys.stderr,
-                  flush=True)
+            self._note_failure(workload, allocator, results[allocator.name], reason)
             return None
+
+    def _note_failure(self, workload, allocator, result, reason):
+        result["status"] = f"failed: {reason}"
+        self.failed = True
+        self.progress.clear()
+        print(f"FAILED {workload.name}: {allocator.name}: {reason}", file=sys.stderr, flush=True)
 
     def _rounds(self, workload, allocators, results):
         alive = [a for a in allocators if self._attempt(workload, a, results, "warm-up")]
@@ -108,7 +111,8 @@ class Comparison:
         try:
             result.update(workload.details(allocator, self.options))
         except RunFailed as reason:
-            result["status"] = f"failed: {reason}"
+            self._note_failure(workload, allocator, result, reason)
+            return
         if workload.kind == "pattern" and not self.options.quick:
             self.progress.show(f"{allocator.name} system calls")
             result["syscalls"] = count_system_calls(workload, allocator, self.options)
@@ -186,6 +190,15 @@ def write_whole(path, text):
     os.replace(partial, path)
 
 
+def open_samples(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "results.json").unlink(missing_ok=True)  # not of these samples
+        return open(folder / "samples.csv", "w", newline="", buffering=1, encoding="utf-8")
+    except OSError as error:
+        raise Unusable(f"cannot write to '{folder}': {error.strerror}") from None
+
+
 def compare(workloads, allocators, options, skipped):
     """Runs everything, writing results.json after each row; returns (results, one failed)."""
     results = {"schema": SCHEMA, "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -193,9 +206,7 @@ def compare(workloads, allocators, options, skipped):
                "allocators": [{"name": a.name, "path": a.path, "version": a.version,
                                "role": a.role} for a in allocators],
                "skipped": skipped, "workloads": [], "means": {"speed": {}, "rss": {}}}
-    options.out.mkdir(parents=True, exist_ok=True)
-    with open(options.out / "samples.csv", "w", newline="", buffering=1,
-              encoding="utf-8") as file:
+    with open_samples(options.out) as file:
         writer = csv.writer(file)
         writer.writerow(CSV_HEADER)
         comparison = Comparison(allocators, options, writer)

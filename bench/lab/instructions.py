@@ -5,11 +5,13 @@ Only what the workload's function `work` and its callees execute is counted; one
 or free. The floor's figure is that of the loop plus a stack pop.
 """
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import table
+from allocators import FLOOR, Unusable
 from runner import RunFailed, check_run, execute, parse_line
 
 SCALE = 0.002  # callgrind is some 50 times slower, and needs no repetition
@@ -42,20 +44,23 @@ def instructions_per_op(row, allocator, options):
 
 
 def measure(rows, allocators, options):
+    if shutil.which("valgrind") is None:
+        raise Unusable("valgrind is not installed")
+    rows = list(filter(can_count, rows))
+    if not rows:
+        raise Unusable("none of these rows can be counted: only patterns whose timed part is one "
+                       "function")
     names = [a.name for a in allocators]
     lines, failed = [["instructions per op"] + names], False
-    for row in filter(can_count, rows):
+    for row in rows:
         print(f"{row.name} ...", file=sys.stderr, flush=True)
         line = [row.name]
         for allocator in allocators:
-            if allocator.name == "floor" and not row.has_floor:
+            if allocator.role == FLOOR and not row.has_floor:
                 line.append("-")
                 continue
             try:
                 line.append(f"{instructions_per_op(row, allocator, options):.1f}")
-            except FileNotFoundError:
-                print("hakmem bench: valgrind is not installed", file=sys.stderr)
-                return 2
             except RunFailed as reason:
                 failed = True
                 line.append("failed")

@@ -31,6 +31,7 @@ import time
 from dataclasses import dataclass
 
 import inputs
+from runner import signal_name
 
 SYSTEM_PATH = "/usr/bin:/bin"
 PASSED_ON = ("PATH", "LD_", "HAKMEM", "MALLOC_", "MIMALLOC_", "TCMALLOC_", "SCUDO_", "GLIBC_TUNABLES")
@@ -79,13 +80,6 @@ def contents(file):
 def shortened(text):
     """One line, for a message."""
     return " ".join(text.decode(errors="replace").split())[:MESSAGE_MAX] or "no message"
-
-
-def signal_name(number):
-    try:
-        return f"killed by {signal.Signals(number).name}"
-    except ValueError:
-        return f"killed by signal {number}"
 
 
 def run_helper(command, environment, directory, timeout, stdin=b""):

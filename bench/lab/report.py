@@ -76,7 +76,10 @@ def make(results, out):
 
 
 def document(results, source, path):
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BadResults(f"'{path}' is not UTF-8 text") from None
     if not table.has_place(text):
         raise BadResults(f"'{path}' has no lines '{table.BEGIN}' and '{table.END}'")
     figures, written = draw_into(results, path.parent)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One run of one workload under one allocator, whatever kind of workload it is."""
+import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -61,7 +63,8 @@ def execute(command, env, timeout, curve=None):
     try:
         out, err = process.communicate(timeout=timeout)
     except BaseException as reason:  # KeyboardInterrupt too: leave nothing running
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended at this very moment
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(reason, subprocess.TimeoutExpired):
             raise RunFailed(f"hangs (more than {timeout:g} s)") from None
@@ -69,14 +72,15 @@ def execute(command, env, timeout, curve=None):
     return process.returncode, out, err
 
 
+def signal_name(number):
+    try:
+        return f"killed by {signal.Signals(number).name}"
+    except ValueError:
+        return f"killed by signal {number}"
+
+
 def describe_failure(status, err):
-    if status < 0:
-        try:
-            what = f"killed by {signal.Signals(-status).name}"
-        except ValueError:
-            what = f"killed by signal {-status}"
-    else:
-        what = f"exit status {status}"
+    what = signal_name(-status) if status < 0 else f"exit status {status}"
     lines = err.strip().splitlines()
     return f"{what}: {lines[-1]}" if lines else what
 
@@ -102,14 +106,15 @@ def parse_line(out):
         sample["latency_ns"] = {p: float(text[f"{p}_ns"]) for p in LATENCY if f"{p}_ns" in text}
     except ValueError as reason:
         raise RunFailed(f"not a number in the output: {reason}") from None
-    if not sample["mops"] > 0:
-        raise RunFailed("mops is not a positive number")
+    wrong = [name for name in FIELDS if not math.isfinite(sample[name])]
+    if wrong or sample["mops"] <= 0:
+        raise RunFailed(f"{', '.join(wrong) or 'mops'} in the output is no possible value")
     return sample
 
 
 class Pattern:
     """A workload of ours: one program that prints one line. `{n}` in the command stands for the
-    count that scales its run time, `{t}` for the number of threads."""
+    count that scales its run time, `{t}` for the number of threads, `{t2}` for at least two."""
 
     kind, unit = "pattern", "Mops/s"
 
@@ -122,7 +127,7 @@ class Pattern:
     def command(self, options):
         count = max(self.count * options.scale, 1 if isinstance(self.count, int) else 0.05)
         number = int(count) if isinstance(self.count, int) else round(count, 3)
-        return self.template.format(n=number, t=options.threads)
+        return self.template.format(n=number, t=options.threads, t2=max(2, options.threads))
 
     def needs(self, options):
         return self.argv(options)[0]

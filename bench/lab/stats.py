@@ -83,10 +83,14 @@ def signed_rank_counts(count):
     return counts
 
 
+def walsh_averages(values):
+    return sorted((values[i] + values[j]) / 2
+                  for i in range(len(values)) for j in range(i, len(values)))
+
+
 def signed_rank_interval(values, confidence):
     """Exact distribution-free interval of the centre of a symmetric distribution."""
-    walsh = sorted((values[i] + values[j]) / 2
-                   for i in range(len(values)) for j in range(i, len(values)))
+    walsh = walsh_averages(values)
     counts, total = signed_rank_counts(len(values)), 2 ** len(values)
     cut, seen = 0, counts[0]
     while seen / total <= (1 - confidence) / 2:
@@ -107,9 +111,7 @@ class Verdict:
 def judge(a, b):
     """Verdict on paired speeds: A and B of the same round ran next to each other."""
     changes = [math.log(after / before) for before, after in zip(a, b)]
-    walsh = sorted((changes[i] + changes[j]) / 2
-                   for i in range(len(changes)) for j in range(i, len(changes)))
-    change = math.exp(median(walsh)) - 1  # Hodges-Lehmann estimate
+    change = math.exp(median(walsh_averages(changes))) - 1  # Hodges-Lehmann estimate
     low, high = signed_rank_interval(changes, 0.95)
     sure_low, sure_high = signed_rank_interval(changes, VERDICT_CONFIDENCE)
     verdict = NEUTRAL

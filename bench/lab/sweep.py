@@ -49,7 +49,8 @@ def grid(options):
 def sweep(options, file):
     rows = [row for row in choose(options.only) if row.is_there(options)]
     if not rows:
-        raise Unusable(f"no row matches '{options.only}'; see `hakmem bench --list`")
+        raise Unusable(f"no row that is installed matches '{options.only}'; see "
+                       "`hakmem bench --list`")
     points = grid(options)
     writer = csv.writer(file)
     writer.writerow([name for name, _ in options.axes] + ["workload", "round", "status"]

@@ -7,6 +7,7 @@ import fnmatch
 import tempfile
 
 import programs
+from allocators import PEER, Allocator
 from runner import Curve, Pattern, RunFailed, Start
 
 PATTERNS = (
@@ -57,8 +58,8 @@ PATTERNS = (
     Pattern("crowd-64t", "threads", "bench_crowd {n} 64", 1000000, floor=True),
     Pattern("server", "threads", "bench_server {n} {t}", 500000),
     Pattern("server-4t", "threads", "bench_server {n} 4", 300000),
-    Pattern("publish", "threads", "bench_publish {n} {t}", 4500),
-    Pattern("async", "threads", "bench_async {n} {t}", 80000),
+    Pattern("publish", "threads", "bench_publish {n} {t2}", 4500),
+    Pattern("async", "threads", "bench_async {n} {t2}", 80000),
     Pattern("async-4t", "threads", "bench_async {n} 4", 40000),
     Pattern("larson-128", "threads", "larson {n} 8 128 1024 100 4141 {t}", 0.5, counted=False),
     Pattern("larson-1000", "threads", "larson {n} 8 1000 1024 100 4141 {t}", 0.5, counted=False),
@@ -75,7 +76,7 @@ class RealProgram:
     def __init__(self, program):
         self.program, self.name = program, program.name
         self._folder = None  # of its inputs, made before the first run
-        self._digest = None  # of the first output; all others must be the same
+        self._digest = None  # of the output with the C library; all others must be the same
 
     def command(self, _options):
         return self.program.tool
@@ -86,24 +87,29 @@ class RealProgram:
     def is_there(self, _options):
         return self.program.find() is not None
 
+    def _run(self, allocator, folder, curve=None):
+        return self.program.run(allocator.environment(self.program.base), folder,
+                                curve.start if curve else None)
+
     def _prepare(self, options):
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="hakmem-bench-")
+            folder = tempfile.TemporaryDirectory(prefix="hakmem-bench-")
             self.program.launcher = options.programs / "launch"
             self.program.timeout = options.timeout
-            self.program.prepare(self._folder.name, options.scale)
+            self.program.prepare(folder.name, options.scale)
+            self._digest = self._run(Allocator("C library", PEER, None), folder.name).digest
+            self._folder = folder  # only now: a preparation that failed is tried again
         return self._folder.name
 
     def run(self, allocator, options, curve=None):
         try:
-            folder = self._prepare(options)
-            cost = self.program.run(allocator.environment(self.program.base), folder,
-                                    curve.start if curve else None)
+            cost = self._run(allocator, self._prepare(options), curve)
         except programs.Failed as reason:
             raise RunFailed(str(reason)) from None
-        self._digest = self._digest or cost.digest
+        except (OSError, ValueError) as reason:  # an answer that makes no sense, files gone
+            raise RunFailed(f"{type(reason).__name__}: {reason}") from None
         if cost.digest != self._digest:
-            raise RunFailed("its output differs from that of the first run")
+            raise RunFailed("its output differs from that with the C library")
         return {"speed": 1 / cost.seconds, "seconds": cost.seconds, "stime_ms": cost.stime_ms,
                 "rss_peak_kib": cost.rss_peak_kib, "rss_end_kib": cost.rss_end_kib,
                 "minflt": cost.minflt}

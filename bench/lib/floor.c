@@ -20,6 +20,8 @@
 enum { CLASS_SHIFT = 28, CLASSES = 96, STEPS_LOG2 = 2, LINE_BYTES = 64, TABLE_MAX = 65536 };
 
 #define RESERVED ((size_t)CLASSES << CLASS_SHIFT)
+/* Before the first malloc: so far from every address, NULL too, that none lies in a class. */
+#define NO_BASE ((uintptr_t)1 << 62)
 #define PUBLIC __attribute__((visibility("default")))
 #define UNLIKELY(condition) __builtin_expect((condition), 0)
 
@@ -28,7 +30,7 @@ struct block {
 };
 
 static __thread struct block *stacks[CLASSES] __attribute__((tls_model("initial-exec")));
-static _Atomic uintptr_t base;              /* of the reservation; 0 before the first malloc */
+static _Atomic uintptr_t base = NO_BASE;    /* of the reservation */
 static _Atomic size_t used[CLASSES];        /* bytes handed out of each class's part */
 static uint8_t class_table[TABLE_MAX / 16 + 1]; /* by 16 bytes; racing threads store the same */
 
@@ -50,9 +52,9 @@ __attribute__((noinline, cold)) static uintptr_t reserve(void) {
     void *memory = mmap(NULL, RESERVED, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
-        return 0;
+        return NO_BASE;
     }
-    uintptr_t expected = 0;
+    uintptr_t expected = NO_BASE;
     if (!atomic_compare_exchange_strong(&base, &expected, (uintptr_t)memory)) {
         munmap(memory, RESERVED);
         return expected;
@@ -62,11 +64,11 @@ __attribute__((noinline, cold)) static uintptr_t reserve(void) {
 
 __attribute__((noinline)) static void *carve(unsigned class) {
     uintptr_t start = atomic_load(&base);
-    if (start == 0) {
+    if (start == NO_BASE) {
         start = reserve();
     }
     size_t bytes = class_bytes(class);
-    if (start == 0 || class >= CLASSES) {
+    if (start == NO_BASE || class >= CLASSES) {
         errno = ENOMEM;
         return NULL;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Most objects die young, some live long: servers with sessions, interpreters with modules. Each
+ * Most objects die young, some live long: servers with connections, interpreters with modules. Each
  * of the CYCLES allocates a block of MIN..MAX bytes. It replaces the oldest of YOUNG short-lived
  * blocks, but one in K, chosen at random, replaces a random one of OLD long-lived blocks. So the
  * long-lived lie scattered between the others. Ops: one malloc and one free per cycle.

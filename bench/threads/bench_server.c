@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread pool that serves sessions, as web and application servers do. SESSIONS live in a
+ * A thread pool that serves connections, as web and application servers do. CONNECTIONS live in a
  * shared table and belong to no thread: whoever serves a request takes a random one out. A
  * request allocates 4..11 small objects (headers, parameters) and a response buffer of 1..16
- * KiB, renews one of the session's values, frees objects and response and puts the session
- * back. One request in 64 ends the session and starts another in its place. So long-lived
+ * KiB, renews one of the connection's values, frees objects and response and puts the connection
+ * back. One request in 64 ends the connection and starts another in its place. So long-lived
  * blocks of all threads lie among short-lived ones, and are freed by any thread.
  */
 #include <stdatomic.h>
@@ -14,21 +14,21 @@
 
 enum { VALUES = 4, OBJECTS_MIN = 4, OBJECTS_MAX = 11, REQUESTS_PER_END = 64 };
 
-static const struct bench_span session_span = {128, 768}, value_span = {32, 256};
+static const struct bench_span connection_span = {128, 768}, value_span = {32, 256};
 static const struct bench_span object_span = {16, 256}, response_span = {1024, 16384};
 
-struct session {
+struct connection {
     uint32_t number;
     struct stamped *values[VALUES];
     struct stamped *state; /* buffers and the like: one block of any size */
 };
 
-typedef _Atomic(struct session *) session_slot;
+typedef _Atomic(struct connection *) connection_slot;
 
 struct worker {
-    alignas(BENCH_CACHE_LINE) session_slot *table;
+    alignas(BENCH_CACHE_LINE) connection_slot *table;
     struct bench_rng rng;
-    uint32_t number, threads, sessions, requests;
+    uint32_t number, threads, connections, requests;
     uint64_t ops;
 };
 
@@ -39,72 +39,73 @@ static struct stamped *new_block(struct worker *worker, struct bench_span span, 
 
 static void free_block(struct worker *worker, struct stamped *block, uint32_t number) {
     if (block->number != number) {
-        bench_die("a block of one session turned up in another");
+        bench_die("a block of one connection turned up in another");
     }
     worker->ops++;
     stamped_free(block);
 }
 
-static struct session *session_start(struct worker *worker) {
-    struct session *session = bench_must(bench_malloc(sizeof *session));
+static struct connection *connection_start(struct worker *worker) {
+    struct connection *connection = bench_must(bench_malloc(sizeof *connection));
     worker->ops++;
-    session->number = (uint32_t)bench_rng_next(&worker->rng);
-    session->state = new_block(worker, session_span, session->number);
+    connection->number = (uint32_t)bench_rng_next(&worker->rng);
+    connection->state = new_block(worker, connection_span, connection->number);
     for (uint32_t i = 0; i < VALUES; i++) {
-        session->values[i] = new_block(worker, value_span, session->number);
+        connection->values[i] = new_block(worker, value_span, connection->number);
     }
-    return session;
+    return connection;
 }
 
-static void session_end(struct worker *worker, struct session *session) {
+static void connection_end(struct worker *worker, struct connection *connection) {
     for (uint32_t i = 0; i < VALUES; i++) {
-        free_block(worker, session->values[i], session->number);
+        free_block(worker, connection->values[i], connection->number);
     }
-    free_block(worker, session->state, session->number);
+    free_block(worker, connection->state, connection->number);
     worker->ops++;
-    bench_free(session);
+    bench_free(connection);
 }
 
 /*
- * Takes the session at or after a slot that no other thread serves now; *slot becomes its slot.
- * acquire: pairs with session_put of the thread that served it last.
+ * Takes the connection at or after a slot that no other thread serves now; *slot becomes its slot.
+ * acquire: pairs with connection_put of the thread that served it last.
  */
-static struct session *session_take(const struct worker *worker, size_t *slot) {
+static struct connection *connection_take(const struct worker *worker, size_t *slot) {
     uint32_t spins = 0;
-    for (;; *slot = (*slot + 1) % worker->sessions) {
-        struct session *session =
+    for (;; *slot = (*slot + 1) % worker->connections) {
+        struct connection *connection =
             atomic_exchange_explicit(&worker->table[*slot], NULL, memory_order_acquire);
-        if (session != NULL) {
-            return session;
+        if (connection != NULL) {
+            return connection;
         }
         bench_wait(&spins);
     }
 }
 
-/* release: publishes the session's new contents to the next thread that takes it. */
-static void session_put(const struct worker *worker, size_t slot, struct session *session) {
-    atomic_store_explicit(&worker->table[slot], session, memory_order_release);
+/* release: publishes the connection's new contents to the next thread that takes it. */
+static void connection_put(const struct worker *worker, size_t slot,
+                           struct connection *connection) {
+    atomic_store_explicit(&worker->table[slot], connection, memory_order_release);
 }
 
 static void serve(struct worker *worker) {
     const uint64_t random = bench_rng_next(&worker->rng);
     const uint32_t request = (uint32_t)random;
-    size_t slot = bench_slot(worker->sessions, random);
-    struct session *session = session_take(worker, &slot);
+    size_t slot = bench_slot(worker->connections, random);
+    struct connection *connection = connection_take(worker, &slot);
     struct stamped *objects[OBJECTS_MAX];
     const size_t count = OBJECTS_MIN + bench_pick(request, OBJECTS_MAX - OBJECTS_MIN + 1);
     for (size_t i = 0; i < count; i++) {
         objects[i] = new_block(worker, object_span, request);
     }
     struct stamped *response = new_block(worker, response_span, request);
-    struct stamped **value = &session->values[request % VALUES];
-    free_block(worker, *value, session->number);
-    *value = new_block(worker, value_span, session->number);
+    struct stamped **value = &connection->values[request % VALUES];
+    free_block(worker, *value, connection->number);
+    *value = new_block(worker, value_span, connection->number);
     if (request / VALUES % REQUESTS_PER_END == 0) {
-        session_end(worker, session);
-        session = session_start(worker);
+        connection_end(worker, connection);
+        connection = connection_start(worker);
     }
-    session_put(worker, slot, session);
+    connection_put(worker, slot, connection);
     for (size_t i = 0; i < count; i++) {
         free_block(worker, objects[i], request);
     }
@@ -113,8 +114,8 @@ static void serve(struct worker *worker) {
 
 static void warm_up(void *state) {
     struct worker *worker = state;
-    for (size_t slot = worker->number; slot < worker->sessions; slot += worker->threads) {
-        session_put(worker, slot, session_start(worker));
+    for (size_t slot = worker->number; slot < worker->connections; slot += worker->threads) {
+        connection_put(worker, slot, connection_start(worker));
     }
     for (uint32_t i = 0; i < worker->requests / 20 + 1; i++) {
         serve(worker);
@@ -131,26 +132,27 @@ static void work(void *state) {
 
 static void clean_up(void *state) {
     struct worker timed = *(struct worker *)state; /* a copy: these frees do not count */
-    for (size_t slot = timed.number; slot < timed.sessions; slot += timed.threads) {
+    for (size_t slot = timed.number; slot < timed.connections; slot += timed.threads) {
         /* relaxed: all threads have passed a barrier since the last store */
-        session_end(&timed, atomic_load_explicit(&timed.table[slot], memory_order_relaxed));
+        connection_end(&timed, atomic_load_explicit(&timed.table[slot], memory_order_relaxed));
     }
 }
 
 int main(int argc, char **argv) {
     (void)argc;
     struct bench_args args = {
-        argv + 1, "bench_server REQUESTS [THREADS SESSIONS SEED] (per thread; default 2 2000 1)"};
+        argv + 1,
+        "bench_server REQUESTS [THREADS CONNECTIONS SEED] (per thread; default 2 2000 1)"};
     uint32_t requests = bench_arg(&args, 1);
     uint32_t threads = bench_arg_or(&args, 1, 2);
-    uint32_t sessions = bench_arg_or(&args, 1, 2000);
+    uint32_t connections = bench_arg_or(&args, 1, 2000);
     uint32_t seed = bench_arg_or(&args, 0, 1);
     bench_args_end(&args);
 
-    session_slot *table = bench_table(sessions, sizeof *table);
+    connection_slot *table = bench_table(connections, sizeof *table);
     struct worker *workers = bench_table(threads, sizeof *workers);
     for (uint32_t i = 0; i < threads; i++) {
-        workers[i] = (struct worker){table,    bench_rng_seed(seed, i), i, threads, sessions,
+        workers[i] = (struct worker){table,    bench_rng_seed(seed, i), i, threads, connections,
                                      requests, 0};
     }
     const struct bench_job job = {warm_up, work, clean_up};
@@ -160,6 +162,7 @@ int main(int argc, char **argv) {
         ops += workers[i].ops;
     }
     bench_report("bench_server", threads, ops, &result,
-                 "requests:%u;threads:%u;sessions:%u;seed:%u", requests, threads, sessions, seed);
+                 "requests:%u;threads:%u;connections:%u;seed:%u", requests, threads, connections,
+                 seed);
     return 0;
 }
