@@ -6,10 +6,10 @@ Method: peers made for the test: one that crashes, one that hangs, one that fail
 library, one that is missing. The table must name each and still give figures for the others.
 """
 import csv
+import subprocess
 import unittest
 
 from lab import BUILD, LAB, LabTest
-import subprocess
 
 # Both wait for a size that only the workload asks for.
 CRASH = """
@@ -19,6 +19,18 @@ void *malloc(size_t size) { if (size == 64) abort(); return __libc_malloc(size);
 """
 HANG = CRASH.replace("abort();", "for (;;) { }").replace("#include <stdlib.h>", "#include <stddef.h>")
 EMPTY = CRASH.replace("abort();", "return 0;")
+# Lets the first COUNT processes live, of all that share the file.
+LATE = """
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+__attribute__((constructor)) static void count(void) {
+    int file = open("FILE", O_RDWR | O_CREAT | O_APPEND, 0600);
+    if (file < 0 || write(file, "x", 1) != 1) _exit(9);
+    if (lseek(file, 0, SEEK_END) > COUNT) abort();
+    close(file);
+}
+"""
 DEBUG = """
 #include <unistd.h>
 __attribute__((constructor)) static void banner(void) {
@@ -51,6 +63,25 @@ class Bench(LabTest):
             self.assertIn(f"tiny-64: {name}: failed", done.stdout)
         self.assertEqual(rows["tiny-1024"]["crash"]["status"], "ok")
 
+    def test_a_peer_that_dies_later_leaves_the_others_whole(self):
+        """In the second round; and after all rounds, in the run for latency."""
+        peers = []
+        for name, count in (("round", 2), ("last", 4)):
+            source = LATE.replace("FILE", str(self.folder / f"{name}.count"))
+            peers.append(f"{name}={self.library(name, source.replace('COUNT', str(count)))}")
+        done = self.bench("--only", "tiny-64", "--rounds", "3", "--peers",
+                          ",".join(["glibc"] + peers))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        results = self.results()
+        row, = results["workloads"]
+        for name, samples in (("round", 1), ("last", 3)):
+            self.assertIn("killed by SIGABRT", row["results"][name]["status"])
+            self.assertIn(f"FAILED tiny-64: {name}: ", done.stderr)
+            self.assertEqual(len(row["results"][name]["samples"]), samples)
+        self.assertEqual(len(row["results"]["glibc"]["samples"]), 3)
+        self.assertEqual((row["speed"]["peer"], row["rss"]["peer"]), ("glibc", "glibc"))
+        self.assertEqual(set(results["means"]["speed"]), {"glibc", "best"})
+
     def test_result_files(self):
         done = self.bench("--only", "tiny-64", "--rounds", "2", "--peers", "glibc")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -78,6 +109,12 @@ class Bench(LabTest):
         for arguments, sentence in (
                 (("--only", "nonsense"), "no row matches 'nonsense'"),
                 (("--peers", "nonsense"), "unknown peer 'nonsense'; known: glibc"),
+                (("--list", "--only", "nonsense"), "no row matches 'nonsense'"),
+                (("--peers", "glibc,glibc"), "'glibc' is named twice"),
+                (("--peers", "mine="), "'mine' has no path"),
+                (("--peers", "glibc,"), "'' cannot name a peer"),
+                (("--only", "tiny-64", "--out", "/dev/null/x"), "cannot write to '/dev/null/x'"),
+                (("--only", "start-true", "--instructions"), "none of these rows can be counted"),
                 (("--rounds", "0"), "'0' is not a number from 1 to"),
                 (("--threads", "x"), "'x' is not a number from 1 to"),
                 (("--lib", "/no/lib.so"), "/no/lib.so does not exist")):
@@ -85,6 +122,7 @@ class Bench(LabTest):
                 done = self.bench(*arguments)
                 self.assertEqual(done.returncode, 2)
                 self.assertIn(sentence, done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
 
     def test_every_workload_has_its_program(self):
         listed = self.bench("--list").stdout.splitlines()
@@ -101,6 +139,11 @@ class Ab(LabTest):
         done = self.command("ab", "route=tiny-first,pool-only", "tiny-64", "--scale", "0.05")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"^NO-GO  tiny-64: HAKMEM_ROUTE=pool-only against tiny-first")
+
+    def test_a_setting_that_makes_the_library_talk(self):
+        done = self.command("ab", "verbose=0,1", "tiny-64", "--scale", "0.01")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("HAKMEM_VERBOSE=1 against 0", done.stdout)
 
     def test_wrong_arguments(self):
         for arguments, sentence in (

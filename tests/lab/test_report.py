@@ -23,7 +23,6 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "bench" / "lab")]
 sys.dont_write_bytecode = True
 
-import plots  # noqa: E402
 import report  # noqa: E402
 import synthetic  # noqa: E402
 import table  # noqa: E402
