@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Install rules, include()d by the top CMakeLists.txt after all targets exist.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -24,7 +25,7 @@ install(TARGETS ${HAKMEM_BENCH_PROGRAMS}
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/hakmem COMPONENT bench)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/bench/lab
     DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/hakmem COMPONENT bench
-    FILES_MATCHING PATTERN "*.py")
+    FILES_MATCHING PATTERN "*.py" PATTERN __pycache__ EXCLUDE)
 install(FILES ${PROJECT_SOURCE_DIR}/include/hakmem/hakmem.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/hakmem COMPONENT development)
 

@@ -47,13 +47,22 @@ class Allocator:
         return env
 
 
+def is_of_this_machine(path):
+    """A compiler's runtime has the machine's name in that of the file, Debian in the folder's."""
+    return os.uname().machine in path or "-linux-gnu" not in path and "-" not in Path(path).name
+
+
+def by_version(path):
+    """llvm-14 comes after llvm-9."""
+    return [int(part) if part.isdigit() else 0 for part in re.split(r"(\d+)", path)]
+
+
 def find_peer(name):
     for pattern in PEER_FILES[name]:
         for directory in LIBRARY_DIRS:
-            found = sorted(glob(f"{directory}/{pattern}"))
-            found = [f for f in found if os.uname().machine in f or "-*.so" not in pattern]
+            found = [path for path in glob(f"{directory}/{pattern}") if is_of_this_machine(path)]
             if found:
-                return found[-1]
+                return max(found, key=by_version)
     return None
 
 

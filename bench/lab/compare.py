@@ -94,7 +94,9 @@ class Comparison:
         alive = [a for a in allocators if self._attempt(workload, a, results, "warm-up")]
         for number in range(self.options.rounds):
             shift = number % len(alive) if alive else 0
-            for allocator in alive[shift:] + alive[:shift]:
+            order = alive[shift:] + alive[:shift]
+            # Every second round backwards, so that nobody always runs after the same one.
+            for allocator in order if number % 2 == 0 else reversed(order):
                 result = results[allocator.name]
                 if result["status"] != "ok":
                     continue

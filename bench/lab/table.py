@@ -21,7 +21,10 @@ def number(value):
 
 
 def ratio(entry):
-    return "-" if entry is None else f"{entry['ratio']:.3f} [{entry['low']:.2f}..{entry['high']:.2f}]"
+    if entry is None:
+        return "-"
+    spread = f" [{entry['low']:.2f}..{entry['high']:.2f}]" if entry["low"] < entry["high"] else ""
+    return f"{entry['ratio']:.3f}{spread}"
 
 
 def cell(result, metric, show):

@@ -161,7 +161,7 @@ PUBLIC void *realloc(void *pointer, size_t size) {
  * multiple of the reservation's page, so alignments up to a page hold. */
 PUBLIC void *aligned_alloc(size_t alignment, size_t size) {
     size_t bytes = alignment < 64 ? 64 : alignment;
-    while (bytes < size) {
+    while (bytes < size && bytes < RESERVED) {
         bytes *= 2;
     }
     return malloc(bytes);

@@ -56,8 +56,9 @@ static int lab_execute(const char *lab, int argc, char **argv)
     }
     memcpy(arguments + used, argv + 1, (size_t)(argc - 1) * sizeof(*arguments));
     execvp("python3", arguments);
-    fprintf(stderr, "hakmem: %s needs python3: %s\n", argv[0], strerror(errno));
-    return errno == ENOENT ? EXIT_ABSENT : EXIT_CANNOT;
+    int error = errno;
+    fprintf(stderr, "hakmem: %s needs python3: %s\n", argv[0], strerror(error));
+    return error == ENOENT ? EXIT_ABSENT : EXIT_CANNOT;
 }
 
 int lab_main(int argc, char **argv)
