@@ -7,7 +7,7 @@ from pathlib import Path
 
 from allocators import parse_peers
 
-QUICK_SCALE = 0.3
+QUICK_SCALE = 0.6
 # argv[0] is .../lab; the programs lie beside it. Not resolved: in a build tree lab is a link.
 PROGRAMS = Path(os.path.abspath(sys.argv[0])).parent
 
