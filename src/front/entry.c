@@ -402,9 +402,9 @@ bool entry_purge(void)
 
 bool entry_check(void)
 {
-    bool sound = run_check();
-    for (uint32_t id = HEAP_SHARED_ID; id <= heap_count(); id++) {
-        sound = sound && heap_check(&heaps[id]);
+    bool sound = run_check() && large_check() && adopt_check();
+    for (uint32_t id = HEAP_SHARED_ID; sound && id <= heap_count(); id++) {
+        sound = heap_check(&heaps[id]) && remote_check(&heaps[id]);
     }
     return sound;
 }

@@ -180,3 +180,17 @@ void *large_move(void *p, size_t size)
     large_free(p);
     return q;
 }
+
+bool large_check(void)
+{
+    bool sound = true;
+    for (uint32_t g = run_after(RUN_NONE); sound && g != RUN_NONE; g = run_after(g)) {
+        const struct run *r = &runs[g];
+        size_t bytes = r->state == RUN_USED ? large_bytes(r) : 0;
+        if (bytes != 0) {
+            sound = map_word(g) == CODE_LARGE && bytes <= (size_t)r->len << GRANULE_SHIFT &&
+                    bytes <= r->touched && bytes % os_page_bytes() == 0;
+        }
+    }
+    return sound;
+}

@@ -59,5 +59,7 @@ HAK_INLINE bool large_resize(void *p, size_t size)
     }
     return large_resize_slow(p, size);
 }
+/* Every large block. */
+bool large_check(void);
 /* Moves a block that must grow into a new one with head-room; NULL leaves it as it is. */
 void *large_move(void *p, size_t size);

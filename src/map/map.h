@@ -26,6 +26,8 @@ enum {
     CODE_FREED = 0xff,  /* head of a large run that was freed */
 };
 
+#define WORD_OWNER(word) ((word) >> 8)
+
 /* Const after map_init; before, no granules, so that nothing is found. Three variables and not a struct:
  * each is then one operand of an instruction of free(). */
 #define MAP_HIDDEN __attribute__((visibility("hidden")))

@@ -481,19 +481,56 @@ static bool free_run_is_sound(uint32_t g)
            (r->any_dirty || !range_is_dirty(g, r->len));
 }
 
-/* Every free run has sound ends, is alone among free runs, and is counted. */
+/* Nothing of a free run belongs to anybody; a freed large block's word may still say so. */
+static bool words_are_free(uint32_t g, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        uint32_t word = map_word(g + i);
+        if (word != 0 && word != CODE_FREED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool ages_check(void)
+{
+    size_t counted = 0;
+    uint32_t older = RUN_NONE;
+    for (uint32_t g = state.oldest; g != RUN_NONE; older = g, g = runs[g].newer) {
+        if (runs[g].older != older || !runs[g].any_dirty || counted++ == state.dirty_runs) {
+            return false;
+        }
+    }
+    return counted == state.dirty_runs && older == state.newest;
+}
+
+/* Every free run has sound ends, is alone among free runs, in its bin and counted; the runs cover
+ * everything up to the frontier. */
 bool run_check(void)
 {
     lock_acquire(&run_lock);
     size_t counted = 0;
-    bool sound = true;
+    bool sound = ages_check();
     for (unsigned b = 0; b < BIN_COUNT; b++) {
-        for (uint32_t g = state.bins[b]; g != RUN_NONE; g = runs[g].next) {
-            sound = sound && bin_of(runs[g].len) == b && free_run_is_sound(g);
+        for (uint32_t g = state.bins[b]; sound && g != RUN_NONE; g = runs[g].next) {
+            sound = bin_of(runs[g].len) == b && free_run_is_sound(g) &&
+                    words_are_free(g, runs[g].len);
             counted += runs[g].len;
         }
     }
-    sound = sound && counted == state.free_granules;
+    uint32_t g = SUPER_GRANULES;
+    while (sound && g < frontier()) {
+        sound = runs[g].len != 0 && (runs[g].state == RUN_FREE || runs[g].state == RUN_USED);
+        g += runs[g].len;
+    }
+    sound = sound && counted == state.free_granules && g == frontier();
     lock_release(&run_lock);
     return sound;
+}
+
+uint32_t run_after(uint32_t g)
+{
+    g = g == RUN_NONE ? SUPER_GRANULES : g + runs[g].len;
+    return g < frontier() ? g : RUN_NONE;
 }

@@ -72,4 +72,6 @@ struct run_totals {
 struct run_totals run_measure(void);
 
 bool run_check(void);
+/* The run after the one at g, from RUN_NONE to RUN_NONE; nobody else may change any. */
+uint32_t run_after(uint32_t g);
 extern struct lock run_lock;

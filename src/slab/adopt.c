@@ -127,3 +127,14 @@ void adopt_purge(void)
     super_purge(&shared_heap()->supers);
     lock_release(&shared_heap_lock);
 }
+
+bool adopt_check(void)
+{
+    uint32_t g = (uint32_t)(uintptr_t)ptr_load_relaxed(&inbox); /* relaxed: nobody else runs */
+    bool sound = true;
+    for (; sound && g != 0; g = slabs[g].next) {
+        sound = slabs[g].place == PLACE_NONE && slab_check(g) &&
+                map_word(g) == (shared_heap()->front.id_word | CODE_CLOSED | slabs[g].size_class);
+    }
+    return sound;
+}

@@ -30,3 +30,6 @@ void *adopt_malloc(unsigned size_class);
 
 /* Empties inbox and mail of the shared heap and gives its free memory back. */
 void adopt_purge(void);
+
+/* The slabs that were published and not yet taken in. */
+bool adopt_check(void);

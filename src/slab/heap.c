@@ -380,29 +380,75 @@ void heap_release_current(struct heap *h, unsigned size_class)
 
 /* ---- measure, check ---- */
 
-static bool list_check(const struct heap *h, uint32_t g, unsigned size_class, unsigned place)
+struct tally {
+    uint32_t slabs;
+    uint64_t away;
+};
+
+static bool one_check(const struct heap *h, uint32_t g, unsigned size_class, unsigned place,
+                      struct tally *tally)
+{
+    const struct slab *s = &slabs[g];
+    uint32_t word = map_word(g);
+    bool sound = s->place == place && s->size_class == size_class && slab_check(g) &&
+                 WORD_OWNER(word) == h->id && (word & CODE_CLASS_MASK) == size_class;
+    for (unsigned i = 1; i < slab_span(size_class); i++) {
+        sound = sound && map_word(g + i) == word;
+    }
+    tally->slabs++;
+    tally->away += (uint64_t)(s->capacity - s->free_count);
+    return sound;
+}
+
+static bool list_check(const struct heap *h, uint32_t g, unsigned size_class, unsigned place,
+                       struct tally *tally)
 {
     bool sound = true;
-    for (uint32_t before = 0; g != 0; before = g, g = slabs[g].next) {
-        const struct slab *s = &slabs[g];
-        sound = sound && s->prev == before && s->place == place && s->size_class == size_class &&
-                (s->free_count == 0) == (place == PLACE_FULL) && slab_check(g) &&
-                WORD_OWNER(map_word(g)) == h->id;
+    for (uint32_t before = 0; sound && g != 0; before = g, g = slabs[g].next) {
+        sound = slabs[g].prev == before && one_check(h, g, size_class, place, tally) &&
+                (slabs[g].free_count == 0) == (place == PLACE_FULL);
     }
     return sound;
+}
+
+/* Every block on the list is one of the class, none is at home as well, and the list ends: a second
+ * walk at half the pace would meet the first one in a ring (Floyd). */
+static bool blocks_check(const struct heap *h, unsigned size_class)
+{
+    void *behind = h->front.list[size_class];
+    bool odd = false;
+    for (void *p = behind; p != NULL; odd = !odd) {
+        uint32_t word = map_word_of(p);
+        if ((word & CODE_CLASS_MASK) != size_class || !slab_has_handed_out(p, word)) {
+            return false;
+        }
+        p = *(void **)p;
+        behind = odd ? *(void **)behind : behind;
+        if (p == behind && p != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool class_check(const struct heap *h, unsigned c)
+{
+    const struct size_class_state *cs = &h->classes[c];
+    struct tally tally = {0, 0};
+    bool sound = list_check(h, cs->partial, c, PLACE_PARTIAL, &tally);
+    sound = sound && tally.slabs == cs->partial_count;
+    sound = sound && list_check(h, cs->full, c, PLACE_FULL, &tally);
+    sound = sound && (cs->current == 0 || one_check(h, cs->current, c, PLACE_CURRENT, &tally));
+    return sound && tally.slabs == cs->slab_count &&
+           tally.away == u64_load_relaxed(&cs->away) && /* relaxed: nobody else runs */
+           blocks_check(h, c);
 }
 
 bool heap_check(struct heap *h)
 {
     bool sound = super_check(&h->supers);
-    for (unsigned c = 0; c < CLASS_COUNT; c++) {
-        const struct size_class_state *cs = &h->classes[c];
-        sound = sound && list_check(h, cs->partial, c, PLACE_PARTIAL) &&
-                list_check(h, cs->full, c, PLACE_FULL) &&
-                (cs->current == 0 || slab_check(cs->current));
-        for (void *p = h->front.list[c]; p != NULL; p = *(void **)p) {
-            sound = sound && (map_word_of(p) & CODE_CLASS_MASK) == c;
-        }
+    for (unsigned c = 0; sound && c < CLASS_COUNT; c++) {
+        sound = class_check(h, c);
     }
     return sound;
 }

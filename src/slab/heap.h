@@ -23,7 +23,6 @@ HAK_INLINE unsigned heap_sentinel_every(unsigned size_class)
 
 #define HEAP_SHARED_ID 1u
 #define ID_WORD(id) ((uint32_t)(id) << 8)
-#define WORD_OWNER(word) ((word) >> 8)
 
 /* What malloc and free touch; the first member of a heap. */
 struct front {

@@ -148,3 +148,45 @@ void *remote_take_strays(struct heap *h)
 {
     return ptr_swap_acquire(&h->strays, NULL); /* [MO-MAIL] */
 }
+
+/* ---- check ---- */
+
+static bool parcel_is_ours(const struct parcel *p)
+{
+    return p >= parcels && p < parcels + cut_count;
+}
+
+static bool blocks_are_out(const struct parcel *p)
+{
+    bool sound = p->count <= PARCEL_SLOTS;
+    for (unsigned i = 0; sound && i < p->count; i++) {
+        sound = slab_has_handed_out(p->slots[i], map_word_of(p->slots[i]));
+    }
+    return sound;
+}
+
+/* Also ends where a chain has become a ring: no more parcels than were ever cut. */
+static bool chain_is_ours(const struct parcel *p, bool full)
+{
+    size_t n = 0;
+    for (; p != NULL; p = p->next) {
+        if (!parcel_is_ours(p) || n++ == cut_count || (full && !blocks_are_out(p))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool remote_check(struct heap *h)
+{
+    lock_acquire(&parcel_lock);
+    bool sound = chain_is_ours(pool, false) && chain_is_ours(h->spare, false) &&
+                 chain_is_ours(ptr_load_relaxed(&h->mail), true); /* relaxed: nobody else runs */
+    for (unsigned i = 0; sound && i < OUTBOX_COUNT; i++) {
+        const struct parcel *p = h->outbox[i];
+        sound = p == NULL || (parcel_is_ours(p) && p->destination % OUTBOX_COUNT == i &&
+                              p->count < PARCEL_SLOTS && blocks_are_out(p));
+    }
+    lock_release(&parcel_lock);
+    return sound;
+}

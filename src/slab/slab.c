@@ -78,14 +78,36 @@ HAK_COLD _Noreturn void slab_reject(const void *p, bool is_block)
     report_fail("free", is_block ? "double free of" : "invalid pointer", p);
 }
 
+/* The bits of word w from block `from` on: what was never handed out, or does not exist. */
+static uint64_t bits_from(unsigned w, unsigned from)
+{
+    unsigned first = w * 64;
+    return from <= first ? ~(uint64_t)0 : from >= first + 64 ? 0 : ~bits_low(from - first);
+}
+
 bool slab_check(uint32_t g)
 {
     const struct slab *s = &slabs[g];
     unsigned count = 0;
     bool sound = s->fresh_block <= s->capacity;
     for (unsigned w = 0; w < (s->capacity + 63u) / 64; w++) {
+        uint64_t fresh = bits_from(w, s->fresh_block) & ~bits_from(w, s->capacity);
         count += bits_count(s->bits[w]);
-        sound = sound && (w >= s->word_hint || s->bits[w] == 0);
+        sound = sound && (w >= s->word_hint || s->bits[w] == 0) &&
+                (s->bits[w] & fresh) == fresh && (s->bits[w] & bits_from(w, s->capacity)) == 0;
     }
     return sound && count == s->free_count;
+}
+
+bool slab_has_handed_out(const void *p, uint32_t word)
+{
+    unsigned c = word & CODE_CLASS_MASK;
+    if (c >= CLASS_COUNT || WORD_OWNER(word) == 0) {
+        return false;
+    }
+    const struct slab *s = &slabs[slab_of(p, c)];
+    size_t offset = (size_t)((const char *)p - (char *)map_address(slab_of(p, c)));
+    size_t i = offset / class_bytes[c];
+    return s->size_class == c && i * class_bytes[c] == offset && i < s->fresh_block &&
+           (s->bits[i / 64] >> i % 64 & 1) == 0;
 }

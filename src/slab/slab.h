@@ -75,3 +75,5 @@ HAK_INLINE void slab_put(uint32_t g, unsigned size_class, void *p)
 }
 
 bool slab_check(uint32_t g);
+/* p, whose map word is `word`, is a block that is not at home: live, on a list, or in a parcel. */
+bool slab_has_handed_out(const void *p, uint32_t word);

@@ -173,9 +173,14 @@ bool super_check(uint32_t *home)
     bool sound = true;
     lock_acquire(&super_lock);
     uint32_t before = 0;
-    for (uint32_t s = *home; s != 0; before = s, s = supers[s].next) {
-        sound = sound && supers[s].prev == before && supers[s].home == home &&
-                supers[s].free_mask != 0;
+    for (uint32_t s = *home; sound && s != 0; before = s, s = supers[s].next) {
+        const struct run *r = &runs[s * SUPER_GRANULES];
+        sound = supers[s].prev == before && supers[s].home == home && supers[s].free_mask != 0 &&
+                r->state == RUN_USED && r->len == SUPER_GRANULES;
+        for (uint32_t m = supers[s].free_mask; m != 0; m &= m - 1) {
+            uint32_t word = map_word(s * SUPER_GRANULES + bits_first(m));
+            sound = sound && (word == 0 || word == CODE_FREED);
+        }
     }
     lock_release(&super_lock);
     return sound;
