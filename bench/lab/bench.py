@@ -68,8 +68,9 @@ def run(options):
                             for row in chosen_rows(options)]))
         return MEASURED
     rows = usable_rows(options, skipped)
-    allocators = ([own_allocator(options.lib)] + peer_list(options.peers, skipped)
-                  + floor_allocator(options.programs))
+    allocators = [own_allocator(options.lib)] + peer_list(options.peers, skipped)
+    if any(row.has_floor for row in rows):
+        allocators += floor_allocator(options.programs)
     print_header(allocators, skipped)
     if options.instructions:
         return instructions.measure(rows, allocators, options)

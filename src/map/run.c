@@ -519,12 +519,14 @@ bool run_check(void)
             counted += runs[g].len;
         }
     }
+    size_t passed = 0;
     uint32_t g = SUPER_GRANULES;
     while (sound && g < frontier()) {
         sound = runs[g].len != 0 && (runs[g].state == RUN_FREE || runs[g].state == RUN_USED);
+        passed += runs[g].state == RUN_FREE ? runs[g].len : 0;
         g += runs[g].len;
     }
-    sound = sound && counted == state.free_granules && g == frontier();
+    sound = sound && counted == state.free_granules && passed == counted && g == frontier();
     lock_release(&run_lock);
     return sound;
 }
