@@ -10,9 +10,9 @@ import re
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from test_report import (FILE_BYTES_MAX, SVG, ReportTest, bars, colours, fail, plots, series,
-                         texts)
-import report_data  # test_report knows where it is
+from test_report import FILE_BYTES_MAX, SVG, ReportTest, bars, colours, fail, series, texts
+import plots  # test_report knows where these are
+import report_data
 
 
 class Figures(ReportTest):
