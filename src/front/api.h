@@ -22,7 +22,7 @@ HAK_INLINE void *api_aligned_alloc(size_t alignment, size_t size)
 
 HAK_INLINE void *api_memalign(size_t alignment, size_t size)
 {
-    if (alignment > (size_t)PTRDIFF_MAX / 2 + 1) {
+    if (alignment > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
     }

@@ -402,6 +402,9 @@ bool entry_purge(void)
 
 bool entry_check(void)
 {
+    if (map_granules == 0) {
+        return true; /* nothing was ever allocated */
+    }
     bool sound = run_check() && large_check() && adopt_check();
     for (uint32_t id = HEAP_SHARED_ID; sound && id <= heap_count(); id++) {
         sound = heap_check(&heaps[id]) && remote_check(&heaps[id]);

@@ -12,6 +12,8 @@
 #include "front/entry.h"
 #include "os/report.h"
 
+#define REPLACEABLE HAK_EXPORT __attribute__((weak))
+
 typedef void (*new_handler)(void);
 __attribute__((weak)) new_handler _ZSt15get_new_handlerv(void);
 __attribute__((weak)) void _ZSt17__throw_bad_allocv(void);
@@ -81,96 +83,91 @@ void _ZdaPvSt11align_val_t(void *p, size_t alignment);
 void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t alignment);
 void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag);
 
-HAK_EXPORT HAK_HOT void *_Znwm(size_t size)
+REPLACEABLE HAK_HOT void *_Znwm(size_t size)
 {
     return new_plain(size);
 }
 
-HAK_EXPORT void *_Znam(size_t size)
+REPLACEABLE void *_Znam(size_t size)
 {
-    return new_plain(size);
+    return _Znwm(size);
 }
 
-HAK_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t alignment)
+REPLACEABLE void *_ZnwmSt11align_val_t(size_t size, size_t alignment)
 {
     return new_aligned(size, alignment);
 }
 
-HAK_EXPORT void *_ZnamSt11align_val_t(size_t size, size_t alignment)
+REPLACEABLE void *_ZnamSt11align_val_t(size_t size, size_t alignment)
 {
-    return new_aligned(size, alignment);
+    return _ZnwmSt11align_val_t(size, alignment);
 }
 
-HAK_EXPORT HAK_HOT void _ZdlPv(void *p)
-{
-    entry_free(p);
-}
-
-HAK_EXPORT void _ZdaPv(void *p)
+REPLACEABLE HAK_HOT void _ZdlPv(void *p)
 {
     entry_free(p);
 }
 
-HAK_EXPORT HAK_HOT void _ZdlPvm(void *p, size_t size)
+REPLACEABLE void _ZdaPv(void *p)
+{
+    _ZdlPv(p);
+}
+
+REPLACEABLE HAK_HOT void _ZdlPvm(void *p, size_t size)
 {
     (void)size;
-    entry_free(p);
+    _ZdlPv(p);
 }
 
-HAK_EXPORT void _ZdlPvRKSt9nothrow_t(void *p, const void *tag)
+REPLACEABLE void _ZdlPvRKSt9nothrow_t(void *p, const void *tag)
 {
     (void)tag;
-    entry_free(p);
+    _ZdlPv(p);
 }
 
-HAK_EXPORT void _ZdlPvSt11align_val_t(void *p, size_t alignment)
+REPLACEABLE void _ZdlPvSt11align_val_t(void *p, size_t alignment)
 {
     (void)alignment;
     entry_free(p);
 }
 
-HAK_EXPORT void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t alignment)
+REPLACEABLE void _ZdlPvmSt11align_val_t(void *p, size_t size, size_t alignment)
 {
     (void)size;
-    (void)alignment;
-    entry_free(p);
+    _ZdlPvSt11align_val_t(p, alignment);
 }
 
-HAK_EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag)
+REPLACEABLE void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag)
 {
-    (void)alignment;
     (void)tag;
-    entry_free(p);
+    _ZdlPvSt11align_val_t(p, alignment);
 }
 
-HAK_EXPORT void _ZdaPvm(void *p, size_t size)
+REPLACEABLE void _ZdaPvm(void *p, size_t size)
 {
     (void)size;
-    entry_free(p);
+    _ZdaPv(p);
 }
 
-HAK_EXPORT void _ZdaPvRKSt9nothrow_t(void *p, const void *tag)
+REPLACEABLE void _ZdaPvRKSt9nothrow_t(void *p, const void *tag)
 {
     (void)tag;
-    entry_free(p);
+    _ZdaPv(p);
 }
 
-HAK_EXPORT void _ZdaPvSt11align_val_t(void *p, size_t alignment)
+REPLACEABLE void _ZdaPvSt11align_val_t(void *p, size_t alignment)
 {
-    (void)alignment;
-    entry_free(p);
+    _ZdlPvSt11align_val_t(p, alignment);
 }
 
-HAK_EXPORT void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t alignment)
+REPLACEABLE void _ZdaPvmSt11align_val_t(void *p, size_t size, size_t alignment)
 {
     (void)size;
-    (void)alignment;
-    entry_free(p);
+    _ZdaPvSt11align_val_t(p, alignment);
 }
 
-HAK_EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag)
+REPLACEABLE void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, size_t alignment, const void *tag)
 {
-    (void)alignment;
     (void)tag;
-    entry_free(p);
+    _ZdaPvSt11align_val_t(p, alignment);
 }

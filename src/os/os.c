@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,10 +182,25 @@ uint32_t os_now_ms(void)
     return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
 }
 
+/* open, read, close and write are cancellation points, malloc must be none: a pending cancellation has
+ * to wait while they run. */
+static int cancellation_off(void)
+{
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+static void cancellation_back(int before)
+{
+    pthread_setcancelstate(before, &before);
+}
+
 /* The second number of /proc/self/statm, in pages. */
 size_t os_resident_bytes(void)
 {
     int saved = errno;
+    int cancellation = cancellation_off();
     char text[128];
     ssize_t n = -1;
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -192,6 +208,7 @@ size_t os_resident_bytes(void)
         n = read(fd, text, sizeof text - 1);
         close(fd);
     }
+    cancellation_back(cancellation);
     errno = saved;
     size_t pages = 0;
     ssize_t i = 0;
@@ -238,6 +255,7 @@ void os_yield(void)
 void os_write_stderr(const char *text, size_t length)
 {
     int saved = errno;
+    int cancellation = cancellation_off();
     while (length > 0) {
         ssize_t n = write(STDERR_FILENO, text, length);
         if (n < 0 && errno == EINTR) {
@@ -249,6 +267,7 @@ void os_write_stderr(const char *text, size_t length)
         text += n;
         length -= (size_t)n;
     }
+    cancellation_back(cancellation);
     errno = saved;
 }
 

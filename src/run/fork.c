@@ -2,6 +2,7 @@
 #include "run/fork.h"
 
 #include <pthread.h>
+#include <sys/single_threaded.h>
 
 #include "run/thread.h"
 #include "slab/adopt.h"
@@ -13,8 +14,16 @@ static struct lock *const locks_by_rank[RANK_COUNT] = {
     [RANK_PARCEL] = &parcel_lock,
 };
 
+/* The only thread forks while it holds one of these locks only from a signal handler. It may do so, as
+ * with glibc's malloc, if the child does not allocate before it calls exec or _exit. */
+static bool alone;
+
 static void before_fork(void)
 {
+    alone = __libc_single_threaded;
+    if (alone) {
+        return;
+    }
     for (int i = 0; i < RANK_COUNT; i++) {
         lock_acquire(locks_by_rank[i]);
     }
@@ -22,6 +31,9 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+    if (alone) {
+        return;
+    }
     for (int i = RANK_COUNT - 1; i >= 0; i--) {
         lock_release(locks_by_rank[i]);
     }
@@ -29,6 +41,9 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
+    if (alone) {
+        return;
+    }
     for (int i = 0; i < RANK_COUNT; i++) {
         lock_reset(locks_by_rank[i]);
     }
