@@ -26,7 +26,8 @@ HAK_EXPORT void *hak_realloc(void *block, size_t size)
 
 HAK_EXPORT void *hak_reallocarray(void *block, size_t count, size_t size)
 {
-    return api_reallocarray(block, count, size);
+    size_t bytes;
+    return api_array_bytes(count, size, &bytes) ? entry_realloc(block, bytes) : NULL;
 }
 
 HAK_EXPORT void *hak_aligned_alloc(size_t alignment, size_t size)
@@ -51,7 +52,8 @@ HAK_EXPORT void *hak_valloc(size_t size)
 
 HAK_EXPORT void *hak_pvalloc(size_t size)
 {
-    return api_pvalloc(size);
+    size_t bytes;
+    return api_whole_pages(size, &bytes) ? entry_aligned(os_page_bytes(), bytes) : NULL;
 }
 
 HAK_EXPORT void hak_free_sized(void *block, size_t size)

@@ -45,23 +45,23 @@ HAK_INLINE int api_posix_memalign(void **block, size_t alignment, size_t size)
     return 0;
 }
 
-HAK_INLINE void *api_reallocarray(void *block, size_t count, size_t size)
+/* The size that reallocarray and pvalloc ask for, or false and ENOMEM. */
+HAK_INLINE bool api_array_bytes(size_t count, size_t size, size_t *bytes)
 {
-    size_t bytes;
-    if (!entry_multiply(count, size, &bytes)) {
+    if (!entry_multiply(count, size, bytes)) {
         errno = ENOMEM;
-        return NULL;
+        return false;
     }
-    return entry_realloc(block, bytes);
+    return true;
 }
 
-HAK_INLINE void *api_pvalloc(size_t size)
+HAK_INLINE bool api_whole_pages(size_t size, size_t *bytes)
 {
     size_t page = os_page_bytes();
-    size_t whole = size == 0 ? page : (size + page - 1) & ~(page - 1);
-    if (whole < size) {
+    *bytes = size == 0 ? page : (size + page - 1) & ~(page - 1);
+    if (*bytes < size) {
         errno = ENOMEM;
-        return NULL;
+        return false;
     }
-    return entry_aligned(page, whole);
+    return true;
 }

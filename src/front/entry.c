@@ -6,7 +6,9 @@
 
 #include "base/bits.h"
 #include "front/cache.h"
+#include "front/checked.h"
 #include "large/large.h"
+#include "os/memcheck.h"
 #include "os/os.h"
 #include "os/report.h"
 #include "run/config.h"
@@ -111,7 +113,7 @@ static void *refill_try(struct front *f, size_t size_class)
     return p;
 }
 
-HAK_NOINLINE void *entry_refill(size_t size_class, struct front *f)
+HAK_INLINE void *refill(size_t size_class, struct front *f)
 {
     void *p = refill_try(f, size_class);
     if (unlikely(p == NULL) && reclaim()) {
@@ -122,6 +124,16 @@ HAK_NOINLINE void *entry_refill(size_t size_class, struct front *f)
     }
     note_success(class_bytes[size_class]);
     return p;
+}
+
+HAK_NOINLINE void *entry_refill(size_t size, size_t size_class, struct front *f)
+{
+    return unlikely(memcheck_is_on()) ? checked_malloc(size, 1, false) : refill(size_class, f);
+}
+
+HAK_COLD void *entry_take(size_t size_class, struct front *f)
+{
+    return refill(size_class, f);
 }
 
 static void *large_try(size_t size, size_t alignment, bool zero)
@@ -138,15 +150,26 @@ static void *large_try(size_t size, size_t alignment, bool zero)
     return p;
 }
 
+HAK_COLD void *entry_take_large(size_t size, size_t alignment, bool zero)
+{
+    return large_try(size, alignment, zero);
+}
+
+static void *large_or_checked(size_t size, size_t alignment, bool zero)
+{
+    return unlikely(memcheck_is_on()) ? checked_malloc(size, alignment, zero)
+                                      : large_try(size, alignment, zero);
+}
+
 HAK_NOINLINE void *entry_malloc_slow(size_t size)
 {
-    if (size == 0) {
+    if (size == 0 && !memcheck_is_on()) {
         return entry_malloc(1);
     }
     if (unlikely(size > SIZE_LIMIT) || unlikely(!init_once())) {
         return out_of_memory(size);
     }
-    return large_try(size, 1, false);
+    return large_or_checked(size, 1, false);
 }
 
 void *entry_calloc(size_t count, size_t size)
@@ -157,7 +180,7 @@ void *entry_calloc(size_t count, size_t size)
     }
     if (bytes > CLASS_BYTES_MAX) {
         bool can = bytes <= SIZE_LIMIT && init_once();
-        return can ? large_try(bytes, 1, true) : out_of_memory(bytes);
+        return can ? large_or_checked(bytes, 1, true) : out_of_memory(bytes);
     }
     void *p = entry_malloc(bytes);
     return p != NULL ? memset(p, 0, bytes) : NULL;
@@ -170,15 +193,10 @@ bool entry_multiply(size_t a, size_t b, size_t *product)
 
 /* ---- free ---- */
 
-static bool is_slab_word(uint32_t word)
-{
-    return (word & 0xff) < CODE_LARGE && WORD_OWNER(word) != 0;
-}
-
-HAK_FLATTEN void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
+HAK_INLINE void give(void *p, struct front *f, uint32_t word_xor_id)
 {
     uint32_t word = word_xor_id ^ f->id_word;
-    if (!is_slab_word(word)) {
+    if (!map_word_is_slab(word)) {
         large_check_pointer(p, "free");
         large_free(p);
         return;
@@ -196,12 +214,26 @@ HAK_FLATTEN void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
     heap_leave(h);
 }
 
+HAK_FLATTEN void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
+{
+    if (unlikely(memcheck_is_on())) {
+        checked_free(p);
+    } else {
+        give(p, f, word_xor_id);
+    }
+}
+
+HAK_COLD void entry_give(void *p, struct front *f, uint32_t word_xor_id)
+{
+    give(p, f, word_xor_id);
+}
+
 /* ---- sizes ---- */
 
 static size_t usable_size(const void *p, const char *caller)
 {
     uint32_t word = map_word_of(p);
-    if (likely(is_slab_word(word))) {
+    if (likely(map_word_is_slab(word))) {
         return class_bytes[word & CODE_CLASS_MASK];
     }
     if (map_index(p) >= map_granules) {
@@ -211,9 +243,14 @@ static size_t usable_size(const void *p, const char *caller)
     return large_usable(p);
 }
 
-size_t entry_usable_size(const void *p)
+size_t entry_capacity(const void *p)
 {
     return usable_size(p, "malloc_usable_size");
+}
+
+size_t entry_usable_size(const void *p)
+{
+    return unlikely(memcheck_is_on()) ? checked_usable_size(p) : entry_capacity(p);
 }
 
 size_t entry_good_size(size_t size)
@@ -314,7 +351,10 @@ void *entry_realloc(void *p, size_t size)
     if (unlikely(size > SIZE_LIMIT || map_index(p) >= map_granules)) {
         return out_of_memory(SIZE_MAX); /* too large, or a block that is not ours: left as it is */
     }
-    if (!is_slab_word(word)) {
+    if (unlikely(memcheck_is_on())) {
+        return checked_realloc(p, size);
+    }
+    if (!map_word_is_slab(word)) {
         large_check_pointer(p, "realloc");
         return large_resize(p, size) ? p : realloc_large(p, size);
     }
@@ -333,7 +373,7 @@ static void *aligned_slow(size_t alignment, size_t size)
     if (size > SIZE_LIMIT || alignment > SIZE_LIMIT - size || !init_once()) {
         return out_of_memory(SIZE_MAX);
     }
-    return large_try(size != 0 ? size : 1, alignment, false);
+    return large_or_checked(size != 0 ? size : 1, alignment, false);
 }
 
 /* alignment <= 16 is every block's: the plain path. */
@@ -342,14 +382,14 @@ void *entry_aligned(size_t alignment, size_t size)
     if (alignment <= 16) {
         return entry_malloc(size);
     }
-    if (size > CLASS_ALIGNED_BYTES_MAX || alignment > CLASS_ALIGNED_BYTES_MAX) {
+    if (size > CLASS_ALIGNED_BYTES_MAX || alignment > CLASS_ALIGNED_BYTES_MAX || memcheck_is_on()) {
         return aligned_slow(alignment, size);
     }
     unsigned c = class_of_aligned(size != 0 ? size : 1, alignment);
     struct front *f = thread_front;
     void *p = f->list[c];
     if (unlikely(p == NULL)) {
-        return entry_refill(c, f);
+        return entry_refill(size, c, f);
     }
     f->list[c] = *(void **)p;
     return p;
@@ -378,11 +418,8 @@ static void purge_pooled(void)
     }
 }
 
-bool entry_purge(void)
+static void purge(void)
 {
-    if (!init_once()) {
-        return false;
-    }
     struct heap *h = thread_heap_if_any();
     if (h != NULL) {
         heap_enter(h);
@@ -395,6 +432,16 @@ bool entry_purge(void)
     }
     purge_pooled();
     adopt_purge();
+}
+
+bool entry_purge(void)
+{
+    if (!init_once()) {
+        return false;
+    }
+    memcheck_hide();
+    purge();
+    memcheck_show();
     size_t before = run_measure().dirty_granules;
     run_purge_all();
     return before > run_measure().dirty_granules;
@@ -405,9 +452,11 @@ bool entry_check(void)
     if (map_granules == 0) {
         return true; /* nothing was ever allocated */
     }
+    memcheck_hide();
     bool sound = run_check() && large_check() && adopt_check();
     for (uint32_t id = HEAP_SHARED_ID; sound && id <= heap_count(); id++) {
         sound = heap_check(&heaps[id]) && remote_check(&heaps[id]);
     }
+    memcheck_show();
     return sound;
 }

@@ -16,7 +16,7 @@
 /* Tiny build: every n-th fast path is missed (HAKMEM_TEST_FORCE_SLOW). */
 bool entry_forced_slow(void);
 
-void *entry_refill(size_t size_class, struct front *f);
+void *entry_refill(size_t size, size_t size_class, struct front *f);
 void *entry_malloc_slow(size_t size);
 /* The map word of p is word_xor_id ^ f->id_word. */
 void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id);
@@ -32,7 +32,7 @@ HAK_INLINE void *entry_malloc(size_t size)
     struct front *f = thread_front;
     void *p = f->list[c];
     if (unlikely(p == NULL) || (BUILD_TINY && entry_forced_slow())) {
-        return entry_refill(c, f);
+        return entry_refill(size, c, f);
     }
     f->list[c] = *(void **)p;
     return p;
@@ -68,6 +68,12 @@ void *entry_aligned_no_errno(size_t alignment, size_t size);
 size_t entry_usable_size(const void *p);
 size_t entry_good_size(size_t size);
 bool entry_multiply(size_t a, size_t b, size_t *product);
+
+/* The slow paths behind the doors above, for front/checked.h. */
+void *entry_take(size_t size_class, struct front *f);
+void *entry_take_large(size_t size, size_t alignment, bool zero);
+void entry_give(void *p, struct front *f, uint32_t word_xor_id);
+size_t entry_capacity(const void *p);
 
 /* Gives back all free memory that the calling thread can reach; true if any was. */
 bool entry_purge(void);

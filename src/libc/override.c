@@ -39,11 +39,6 @@ HAK_EXPORT void *realloc(void *block, size_t size)
     return entry_realloc(block, size);
 }
 
-HAK_EXPORT void *reallocarray(void *block, size_t count, size_t size)
-{
-    return api_reallocarray(block, count, size);
-}
-
 HAK_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
     return api_aligned_alloc(alignment, size);
@@ -64,27 +59,38 @@ HAK_EXPORT void *valloc(size_t size)
     return entry_aligned(os_page_bytes(), size);
 }
 
+HAK_EXPORT size_t malloc_usable_size(void *block)
+{
+    return entry_usable_size(block);
+}
+
+/* ---- by the names above ----
+ * Tools that put a malloc of their own in the place of ours, such as valgrind, may not know these: their
+ * blocks must be those of that malloc. */
+
+HAK_EXPORT void *reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    return api_array_bytes(count, size, &bytes) ? realloc(block, bytes) : NULL;
+}
+
 HAK_EXPORT void *pvalloc(size_t size)
 {
-    return api_pvalloc(size);
+    size_t bytes;
+    return api_whole_pages(size, &bytes) ? memalign(os_page_bytes(), bytes) : NULL;
 }
 
 HAK_EXPORT void free_sized(void *block, size_t size)
 {
     (void)size; /* a wrong size corrupts nothing: the map knows the right one */
-    entry_free(block);
+    free(block);
 }
 
 HAK_EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
 {
     (void)alignment;
     (void)size;
-    entry_free(block);
-}
-
-HAK_EXPORT size_t malloc_usable_size(void *block)
-{
-    return entry_usable_size(block);
+    free(block);
 }
 
 /* ---- introspection ---- */

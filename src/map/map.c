@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "map/map.h"
 
+#include "os/memcheck.h"
 #include "os/os.h"
 
 uintptr_t map_base;
@@ -59,6 +60,7 @@ static bool commit_table(char *table, size_t *committed, size_t bytes)
         if (!os_commit(table + *committed, want - *committed)) {
             return false;
         }
+        memcheck_tables(table + *committed, want - *committed);
         *committed = want;
     }
     return true;
@@ -103,7 +105,8 @@ static bool map_init_sized(size_t granules, size_t keep_granules)
     }
     map_lay_out(start, granules);
     layout.reserved_end = keep_granules;
-    if (!os_commit(map_words, round_up(granules * sizeof(atomic_u32), PAGE_MAX))) {
+    size_t committed = 0;
+    if (!commit_table(start, &committed, granules * sizeof(atomic_u32))) {
         os_unreserve(start, bytes);
         return false;
     }
@@ -162,7 +165,9 @@ static bool map_commit_to(size_t end)
     size_t ends[2] = {layout.thrifty || generous > map_granules ? end : generous, end};
     for (int i = 0; i < 2; i++) {
         size_t bytes = (ends[i] - layout.committed_end) << GRANULE_SHIFT;
-        if (commit_tables(ends[i]) && os_commit(map_address(layout.committed_end), bytes)) {
+        void *fresh = map_address(layout.committed_end);
+        if (commit_tables(ends[i]) && os_commit(fresh, bytes)) {
+            memcheck_free_memory(fresh, bytes);
             layout.committed_end = ends[i];
             return true;
         }

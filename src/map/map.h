@@ -28,6 +28,12 @@ enum {
 
 #define WORD_OWNER(word) ((word) >> 8)
 
+/* A slab's word, open or closed; others are those of large runs, and of no block. */
+HAK_INLINE bool map_word_is_slab(uint32_t word)
+{
+    return (word & 0xff) < CODE_LARGE && WORD_OWNER(word) != 0;
+}
+
 /* Const after map_init; before, no granules, so that nothing is found. Three variables and not a struct:
  * each is then one operand of an instruction of free(). */
 #define MAP_HIDDEN __attribute__((visibility("hidden")))

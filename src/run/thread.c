@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "front/cache.h"
+#include "os/memcheck.h"
 #include "run/init.h"
 #include "slab/remote.h"
 
@@ -19,12 +20,17 @@ static struct front front_dead = {{0}, UINT32_MAX << 8};
 _Thread_local struct front *thread_front
     __attribute__((tls_model("initial-exec"), visibility("hidden"))) = &front_none;
 
+/* On memcheck thread_front stays as it is, so that every call takes the slow path; the heap is here. */
+static _Thread_local struct heap *watched_heap __attribute__((tls_model("initial-exec")));
+
 static pthread_key_t exit_key;
 static bool have_exit_key;
 
 static void release(struct heap *h)
 {
     thread_front = &front_dead;
+    watched_heap = NULL;
+    memcheck_hide();
     heap_enter(h);
     if (heap_pooled_count() >= POOL_WHOLE_MAX) {
         cache_give_up(h);
@@ -33,6 +39,7 @@ static void release(struct heap *h)
         remote_publish_all(h);
     }
     heap_leave(h);
+    memcheck_show();
     heap_pool(h);
 }
 
@@ -53,15 +60,19 @@ void thread_init(void)
 
 HAK_COLD static struct heap *thread_start(void)
 {
-    if (!init_once()) {
-        return NULL;
+    if (watched_heap != NULL || !init_once()) {
+        return watched_heap;
     }
     struct heap *h = heap_acquire();
     if (h == NULL) {
         return NULL;
     }
     h->exit_rounds = 0;
-    thread_front = &h->front; /* before pthread_setspecific, which may allocate */
+    if (memcheck_is_on()) { /* before pthread_setspecific, which may allocate */
+        watched_heap = h;
+    } else {
+        thread_front = &h->front;
+    }
     if (have_exit_key) {
         pthread_setspecific(exit_key, h); /* on failure the heap stays with the dead thread */
     }
@@ -79,5 +90,5 @@ struct heap *thread_heap(struct front *f)
 struct heap *thread_heap_if_any(void)
 {
     struct front *f = thread_front;
-    return f != &front_none && f != &front_dead ? (struct heap *)f : NULL;
+    return f != &front_none && f != &front_dead ? (struct heap *)f : watched_heap;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Threads and their heaps. One initial-exec TLS pointer (8 bytes of static TLS, so that dlopen
- * works) leads to the thread's heap; it starts at a static heap whose lists are empty and which
- * owns nothing, so a new thread needs no branch of its own.
+ * Threads and their heaps. One initial-exec TLS pointer (with the one for memcheck 16 bytes of
+ * static TLS, so that dlopen works) leads to the thread's heap; it starts at a static heap whose
+ * lists are empty and which owns nothing, so a new thread needs no branch of its own.
  *
  * A thread's heap is released in the second round of pthread-key destructors, after those of the
  * program have run once; from then on the thread has no heap (front_dead): it allocates from the
