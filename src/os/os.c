@@ -121,10 +121,11 @@ static enum os_move finish_by_copy(void *from, void *to, void *between, size_t b
 }
 
 /* In two steps: mremap to a fixed address unmaps the target first, on most kernels also when it then
- * refuses the source (because something split its mapping in two). The first step has no target. */
+ * refuses the source (because something split its mapping in two). The first step has no target; the
+ * address must be given all the same, or the kernel is handed what a register happened to hold. */
 static enum os_move move_pages(void *from, void *to, size_t bytes)
 {
-    void *between = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+    void *between = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
     if (between == MAP_FAILED) {
         return OS_MOVE_REFUSED;
     }
