@@ -7,7 +7,7 @@ a wrong one raises BadResults, whose text is one sentence that names the place.
 """
 
 import json
-import math
+import sys
 from dataclasses import dataclass, field
 
 SCHEMA = "hakmem-bench/1"
@@ -130,6 +130,7 @@ def load(path):
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
+        json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair could not be written
     except OSError as error:
         raise BadResults(f"cannot read '{path}': {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -159,10 +160,15 @@ def read_results(data):
                       allocators=[a for a in allocators if a.role != "floor" or
                                   any(a.name in row.cells for row in rows)],
                       rows=rows, means=read_means(data.get("means") or {}),
-                      skipped=[str(sentence) for sentence in data.get("skipped") or []])
+                      skipped=read_skipped(data.get("skipped") or []))
     if results.rounds < 2:
         drop_intervals(results)
     return results
+
+
+def read_skipped(entry):
+    check(isinstance(entry, list), "'skipped' is not a list")
+    return [str(sentence) for sentence in entry]
 
 
 def drop_intervals(results):
@@ -190,12 +196,17 @@ def take(data, key, kinds, where):
     return value
 
 
+def is_finite(value):
+    """False also for integers beyond every float, which JSON may hold."""
+    return abs(value) <= sys.float_info.max
+
+
 def number(data, key, where, least=0.0):
     """A finite number of at least `least`, or None where the key is missing or null."""
     if data.get(key) is None:
         return None
     value = take(data, key, (int, float), where)
-    check(math.isfinite(value) and value >= least, f"'{key}' of {where} is {value}")
+    check(is_finite(value) and value >= least, f"'{key}' of {where} is {value}")
     return value
 
 
@@ -251,7 +262,7 @@ def read_curve(entry, where):
     check(isinstance(entry, list), f"{where} is not a list")
     for point in entry:
         check(isinstance(point, list) and len(point) == 2 and
-              all(isinstance(v, (int, float)) and math.isfinite(v) and v >= 0 for v in point),
+              all(isinstance(v, (int, float)) and is_finite(v) and v >= 0 for v in point),
               f"{where} holds {str(point)[:60]}, not a pair [seconds, KiB]")
     return sorted(entry)
 

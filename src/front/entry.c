@@ -117,7 +117,7 @@ HAK_INLINE void *refill(size_t size_class, struct front *f)
 {
     void *p = refill_try(f, size_class);
     if (unlikely(p == NULL) && reclaim()) {
-        p = refill_try(f, size_class);
+        p = refill_try(thread_front, size_class); /* not f: the first try may have found a heap */
     }
     if (unlikely(p == NULL)) {
         return out_of_memory(class_bytes[size_class]);

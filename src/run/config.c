@@ -203,9 +203,8 @@ static void load_entry(const char *entry)
     text += quiet;
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         if (name_is(table[i].name, entry, length)) {
-            if (parse(&table[i], text, &values[i])) {
-                from_environment[i] = true;
-            } else {
+            from_environment[i] = parse(&table[i], text, &values[i]);
+            if (!from_environment[i]) {
                 values[i] = table[i].value_default;
                 if (!quiet) {
                     warn_value(&table[i], text);

@@ -124,6 +124,9 @@ void adopt_purge(void)
 {
     lock_acquire(&shared_heap_lock);
     settle();
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        heap_release_current(shared_heap(), c); /* nobody would come back to one that is wholly free */
+    }
     super_purge(&shared_heap()->supers);
     lock_release(&shared_heap_lock);
 }

@@ -24,7 +24,8 @@ def op(kind, slot=0, a=0, b=0, c=0):
 
 
 def sized(kind, slot, size, c=0):
-    """An operation with the nearest size that can be said."""
+    """An operation with the nearest size that can be said; a calloc of one element."""
+    c = c or (4 if kind == CALLOC else 0)
     if size < 256:
         return op(kind, slot, 0, size, c)
     said = [(abs((8 + eighths << shift >> 3) + fine - 16 - size), scale << 3 | eighths, fine)
@@ -72,10 +73,15 @@ def api_seeds():
                            for i, size in enumerate((40, 1100, 9000, 70000, 300000, 1500000)))
     yield "moves", b"".join(sized(MALLOC, i, 1200000) + sized(MALLOC, 50 + i, 300000) +
                             op(GROW, i, 8, 1, 1) + op(FREE, i) for i in range(8)) + op(CHECK)
-    yield "moves-clear", b"".join(sized(MALLOC, 0, (n << 17) + 9) + sized(MALLOC, 1, 300000) +
+    yield "moves-clear", b"".join(sized(MALLOC, 0, (n << 17) + n % 2) + sized(MALLOC, 1, 300000) +
                                   sized(REALLOC, 0, (n - 1 << 17) + 9, 1) + op(CHECK) +
-                                  sized(REALLOC, 0, 3000000, 1) + sized(CALLOC, 2, n << 17, 0) +
+                                  sized(REALLOC, 0, 3000000, 1) + sized(CALLOC, 2, n << 17) +
                                   free_many(0, 3) for n in (10, 11, 13, 15))
+    # The run right after the one that moved away holds old data; it is far too short to grow into.
+    yield "moves-beside", b"".join(sized(MALLOC, 0, 2 << 20) + sized(MALLOC, 1, 128 << 10) +
+                                   sized(MALLOC, 2, 300000) + op(FREE, 1) + sized(REALLOC, 0, size, 1) +
+                                   sized(CALLOC, 1, (2 << 20) + 15) + free_many(0, 3)
+                                   for size in (3000000, 3500000))
     yield "clear", b"".join(many(0, 4, size) + free_many(0, 4) + sized(CALLOC, 9, size) + op(TIME, 0, 9) +
                             sized(CALLOC, 8, size + 5000) + op(PURGE) + sized(CALLOC, 7, size) +
                             free_many(0, 10) for size in (100, 3000, 66000, 200000, 700000))
@@ -90,6 +96,11 @@ def api_seeds():
                                  many(50, 20, 3000) + turn(1) + many(80, 20, 900) + op(GROW, 30, 9, 0, 1) +
                                  free_many(0, 20) + sized(CALLOC, 9, 200000) + op(PURGE) +
                                  op(FAILS) + many(100, 20, 900) + turn(0) + sized(REALLOC, 30, 3000000, 1))
+    # A thread takes over a heap in use and then finds nothing for its first block.
+    yield "full", (many(0, 90, 700) + b"".join(sized(MALLOC, 100 + i, size)
+                                               for i, size in enumerate((3000, 5000, 9000))) + end(1) +
+                   b"".join(op(MALLOC, 110 + n, 251, n) for n in range(33, 16, -1)) +
+                   sized(MALLOC, 200, 20000))
     yield "foreign", b"".join(op(FOREIGN, 0, 0, 9 * i, i) for i in range(5))
     for i in range(6):
         yield f"mixture-{i}", b"".join(

@@ -274,6 +274,7 @@ class TestFile(TidyCase):
         for name, line in (("tests/x.sh", 1), ("bench/x.py", 1), ("bench/CMakeLists.txt", 1), ("tools/x", 2)):
             self.expect({name: "#!/bin/sh\n" * (line - 1) + "\ttrue\n"}, f"{name}:{line}: layout")
         self.expect({"docs/x.md": "| a | \n", "tools/README": "\ttext", "docs/x.c": "\t"})
+        self.expect({"tests/fuzz/corpus/x/found-1": "#!/bin/sh\ttrue \n"})
 
     def test_spdx(self):
         for name in ("src/map/map.c", "tests/unit/x.c", "tests/unit/x.h"):
