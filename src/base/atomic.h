@@ -85,6 +85,11 @@ static inline void ptr_store_relaxed(atomic_ptr *a, void *v)
     atomic_store_explicit(a, v, memory_order_relaxed);
 }
 
+static inline void *ptr_swap_relaxed(atomic_ptr *a, void *v)
+{
+    return atomic_exchange_explicit(a, v, memory_order_relaxed);
+}
+
 static inline void *ptr_swap_acquire(atomic_ptr *a, void *v)
 {
     return atomic_exchange_explicit(a, v, memory_order_acquire);

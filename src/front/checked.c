@@ -65,7 +65,7 @@ static void put_back(void *p)
     } else if (is_handed_out(p) && *size_asked(p) != SIZE_OF_FREED) {
         *size_asked(p) = SIZE_OF_FREED;
         uint32_t place = u32_add_relaxed(&queue_next, 1) % QUEUE_BLOCKS; /* relaxed: one thread at a time */
-        void *first = ptr_swap_acquire(&queue[place], p);
+        void *first = ptr_swap_relaxed(&queue[place], p); /* relaxed: as above */
         if (first != NULL) {
             give_home(first);
         }

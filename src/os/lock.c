@@ -14,7 +14,7 @@ HAK_COLD void lock_acquire_slow(struct lock *l)
             return;
         }
     }
-    while (u32_swap_acquire(&l->state, 2) != 0) {
+    while (u32_swap_acquire(&l->state, 2) != 0) { /* [MO-LOCK] */
         os_futex_wait(&l->state, 2);
     }
 }

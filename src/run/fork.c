@@ -16,17 +16,18 @@ static struct lock *const locks_by_rank[RANK_COUNT] = {
 
 /* The only thread forks while it holds one of these locks only from a signal handler. It may do so, as
  * with glibc's malloc, if the child does not allocate before it calls exec or _exit. */
-static bool alone;
+static bool alone; /* written by the only thread, or under all locks: two threads may fork at once */
 
 static void before_fork(void)
 {
-    alone = __libc_single_threaded;
-    if (alone) {
+    if (__libc_single_threaded) {
+        alone = true;
         return;
     }
     for (int i = 0; i < RANK_COUNT; i++) {
         lock_acquire(locks_by_rank[i]);
     }
+    alone = false;
 }
 
 static void after_fork_in_parent(void)

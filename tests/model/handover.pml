@@ -7,40 +7,48 @@
  * is home. A and B publish, adopt, free and receive; the third thread frees what is passed to it
  * and uses the shared heap (adopt_malloc, adopt_purge). When nothing can move any more, all blocks
  * must be home. Mailboxes are sets here: remote_mail.pml is about the stacks.
- * The map word is not one variable but the history of what was stored to it: a relaxed load returns
- * any value that is not older than what the thread has seen or been told of, which is all that C11
- * promises, and a thread's view travels along the edges (views.pml does the same for the bitmap).
- * Left out: a slab that is wholly free leaves its heap for good, and has no block under way then.
+ * The map word is a cell (memory.pml), so a load may return what was overtaken long ago. With
+ * GRANULES=2 the slab has a word for each of its blocks, which are stored one after the other.
+ * Left out: a slab that is wholly free, which has no block under way: give_back.pml.
  *
- * BROKEN_STORE_RELAXED  adopt_publish stores the word relaxed
- * BROKEN_LOAD_RELAXED   settle_block loads the word relaxed
- * BROKEN_INBOX_RELAXED  the push into the inbox is relaxed
- * BROKEN_LOCK_RELAXED   the shared heap's lock orders nothing
- * BROKEN_WORD_EARLY     the word is stored before the slab has left its heap
- * BROKEN_WORD_LATE      the slab is in the inbox before the word is stored
- * BROKEN_NO_LOCK        adopt_take does not take the lock
- * BROKEN_NO_FORWARD     who receives a block takes it for one of its own
- * BROKEN_OLDEST         settle_block may see a word older than the lock's last holder saw
+ * BROKEN_WORD_EARLY  assertion  the word is stored before the slab has left its heap
+ * BROKEN_WORD_LATE   assertion  the slab is in the inbox before the word is stored
+ * BROKEN_NO_LOCK     assertion  adopt_take does not take the lock
+ * BROKEN_NO_FORWARD  assertion  who receives a block takes it for one of its own
+ * BROKEN_OLDEST      cycle      settle_block may see a word older than the lock's last holder saw
+ * RELAX=HANDOVER_adopt_publish  assertion
+ * RELAX=HANDOVER_settle_block   assertion
+ * RELAX=MAIL_adopt_publish      assertion
+ * RELAX=MAIL_absorb_inbox       assertion
+ * RELAX=LOCK_lock_try           assertion  of the shared heap
+ * RELAX=LOCK_lock_release       assertion
+ * LONG GRANULES=2
  */
+
+#ifndef GRANULES
+#define GRANULES 1
+#endif
 
 #define A      0 /* heaps, and the threads of two of them */
 #define B      1
 #define SHARED 2
 #define NOHEAP 2 /* the thread without a heap */
+#define THREADS 3
 #define LOCK   3 /* what carries the threads' views */
 #define INBOX  4
 #define ACTORS 5
-#define OBJECTS 1 /* the slab: bitmap, counts, links */
-#define SLAB   0
-#define ALL    3  /* blocks, as sets */
-
-#include "views.pml"
-
+#define SLAB   0 /* the object: bitmap, counts, links */
+#define OBJECTS 1
+#define CELLS  GRANULES /* the words */
 #define VERSIONS 12
-byte word[VERSIONS];    /* its history */
-byte words = 1;         /* how long that is; version 0 is A's */
-int word_carries;       /* versions stored with release whose view includes the last access to the slab */
-byte known[ACTORS];     /* newest version that each view includes */
+#define word_of(block) (((block) - 1) % GRANULES)
+#define ALL    3 /* blocks, as sets */
+
+#ifdef BROKEN_OLDEST
+#define FORGET_NOTHING
+#endif
+
+#include "memory.pml"
 
 byte home = 2;          /* the bitmap */
 byte list[2], mail[3], live = 1;
@@ -50,63 +58,34 @@ bool lock;
 
 byte takes = 2;          /* blocks that are still to be handed out */
 
-/* ---- views ---- */
+/* ---- the words ---- */
 
-inline edge(from, to)
+inline set_words(holder, word, is_ordered)
 {
-    d_step {
-        seen[SLAB] = seen[SLAB] | (((seen[SLAB] >> (from)) & 1) << (to));
-        known[to] = (known[from] > known[to] -> known[from] : known[to]);
-    }
-}
-
-inline touch_slab(me)
-{
-    atomic { touch(me, SLAB); word_carries = 0; }
-}
-
-inline word_store(writer, new) /* [MO-WORD] */
-{
-    d_step {
-        assert(words < VERSIONS);
-        word[words] = new;
-        known[writer] = words;
-        words++;
-    }
-}
-
-inline word_store_release(me, released) /* [MO-HANDOVER] */
-{
-    atomic {
-        word_store(me, released);
-#ifndef BROKEN_STORE_RELAXED
-        word_carries = word_carries | (((seen[SLAB] >> me) & 1) << known[me]);
+    store(holder, 0, word, is_ordered);
+#if GRANULES == 2
+    store(holder, 1, word, is_ordered);
 #endif
-    }
 }
 
-inline word_load(me, loaded) /* [MO-WORD] */
+inline load_word(me, block, loaded) /* [MO-WORD] */
 {
-    atomic {
-        do
-        :: known[me] + 1 < words -> known[me]++;
-        :: break;
-        od;
-        loaded = word[known[me]];
-    }
+    load(me, word_of(block), loaded, false);
 }
 
-inline word_load_acquire(me, acquired) /* [MO-HANDOVER] */
+inline load_word_settling(me, block, loaded) /* [MO-HANDOVER] */
 {
-    atomic {
 #ifdef BROKEN_OLDEST
-        known[me] = 0;
+    do
+    :: stale < newest[word_of(block)] -> stale++;
+    :: break;
+    od;
+    loaded = value[word_of(block) * VERSIONS + stale];
+    carry(VERSION(word_of(block), stale), me, true);
+    stale = 0;
+#else
+    load(me, word_of(block), loaded, ordered(HANDOVER_settle_block));
 #endif
-        word_load(me, acquired);
-#ifndef BROKEN_LOAD_RELAXED
-        seen[SLAB] = seen[SLAB] | (((word_carries >> known[me]) & 1) << me);
-#endif
-    }
 }
 
 /* ---- blocks ---- */
@@ -116,13 +95,14 @@ inline pick(set, block)
     if
     :: set & 1 -> block = 1;
     :: set & 2 -> block = 2;
-    fi
+    fi;
+    set = set & ~block;
 }
 
 inline put(me, block)
 {
     atomic {
-        touch_slab(me);
+        touch(me, SLAB);
         assert(!(home & block)); /* else: received twice */
         home = home | block;
     }
@@ -130,7 +110,7 @@ inline put(me, block)
 
 inline take(me, block)
 {
-    atomic { touch_slab(me); pick(home, block); home = home & ~block; }
+    atomic { touch(me, SLAB); pick(home, block); }
 }
 
 /* [MO-MAIL], but without its edge: the contents of a block need it, its way home does not. */
@@ -149,19 +129,12 @@ inline receive(heap, set)
 inline locked(me) /* [MO-LOCK] */
 {
     lock = true;
-#ifndef BROKEN_LOCK_RELAXED
-    edge(LOCK, me);
-#endif
+    carry(LOCK, me, ordered(LOCK_lock_try));
 }
 
 inline unlock(me) /* [MO-LOCK] */
 {
-    atomic {
-        lock = false;
-#ifndef BROKEN_LOCK_RELAXED
-        edge(me, LOCK);
-#endif
-    }
+    atomic { lock = false; carry(me, LOCK, ordered(LOCK_lock_release)); }
 }
 
 inline absorb_inbox(me, set)
@@ -169,19 +142,14 @@ inline absorb_inbox(me, set)
     atomic { /* [MO-MAIL] */
         set = inbox;
         inbox = false;
-        edge(INBOX, me);
+        carry(INBOX, me, ordered(MAIL_absorb_inbox));
     }
-    if /* heap_link_slab */
-    :: atomic { set -> touch_slab(me); linked[SHARED] = true; word_store(me, SHARED); set = 0; }
-    :: else
-    fi
-}
-
-inline settle_block(me, block, owner)
-{
     if
-    :: owner == SHARED -> put(me, block);
-    :: else -> send(block, owner);
+    :: set -> /* heap_link_slab */
+        atomic { touch(me, SLAB); linked[SHARED] = true; }
+        set_words(me, SHARED, false);
+        set = 0;
+    :: else
     fi
 }
 
@@ -190,34 +158,42 @@ inline settle(me, set, block, owner)
     absorb_inbox(me, set);
     receive(SHARED, set);
     do
-    :: atomic { set != 0 -> pick(set, block); set = set & ~block; word_load_acquire(me, owner); }
-        settle_block(me, block, owner);
+    :: atomic { set != 0 -> pick(set, block); load_word_settling(me, block, owner); }
+        if
+        :: owner == SHARED -> put(me, block);
+        :: else -> send(block, owner);
+        fi
     :: else -> break;
     od
 }
 
 /* ---- a heap and its thread ---- */
 
+inline push_inbox(me) /* [MO-MAIL] */
+{
+    atomic { inbox = true; carry(me, INBOX, ordered(MAIL_adopt_publish)); }
+}
+
+inline unlink(me)
+{
+    atomic { touch(me, SLAB); linked[me] = false; }
+}
+
 inline adopt_publish(me)
 {
 #ifdef BROKEN_WORD_EARLY
-    word_store_release(me, SHARED);
-    touch_slab(me);
-    linked[me] = false;
+    set_words(me, SHARED, true);
+    unlink(me);
+    push_inbox(me);
 #else
-    atomic { touch_slab(me); linked[me] = false; } /* heap_unlink_slab */
-#ifndef BROKEN_WORD_LATE
-    word_store_release(me, SHARED);
-#endif
-#endif
-    atomic { /* [MO-MAIL] */
-        inbox = true;
-#ifndef BROKEN_INBOX_RELAXED
-        edge(me, INBOX);
-#endif
-    }
+    unlink(me);
 #ifdef BROKEN_WORD_LATE
-    word_store_release(me, SHARED);
+    push_inbox(me);
+    set_words(me, SHARED, true);
+#else
+    set_words(me, SHARED, ordered(HANDOVER_adopt_publish)); /* [MO-HANDOVER] */
+    push_inbox(me);
+#endif
 #endif
 }
 
@@ -225,12 +201,8 @@ inline adopt_take(me, set, block, owner)
 {
     settle(me, set, block, owner);
     if
-    :: atomic {
-            linked[SHARED] && home != 0 -> touch_slab(me);
-            linked[SHARED] = false;
-            linked[me] = true;
-            word_store(me, me);
-        }
+    :: atomic { linked[SHARED] && home != 0 -> touch(me, SLAB); linked[SHARED] = false; linked[me] = true; }
+        set_words(me, me, false);
     :: else
     fi
 }
@@ -248,9 +220,9 @@ inline route(me, block, owner)
     fi
 }
 
-proctype heap(byte me)
+proctype heap(byte me; byte publishes)
 {
-    byte publishes = 2, adopts = 1, set, block, owner;
+    byte adopts = 1, set, block, owner, stale;
 end:
     do
     :: publishes > 0 && linked[me] && home != 0 ->
@@ -269,14 +241,14 @@ end:
     :: mail[me] != 0 ->
         receive(me, set);
         do
-        :: atomic { set != 0 -> pick(set, block); set = set & ~block; word_load(me, owner); }
+        :: atomic { set != 0 -> pick(set, block); load_word(me, block, owner); }
             route(me, block, owner);
         :: else -> break;
         od
     :: atomic { takes > 0 && linked[me] && home != 0 -> takes--; } /* a refill; the program passes it on */
         take(me, block);
-        atomic { live = live | block; edge(me, NOHEAP); }
-    :: atomic { list[me] != 0 -> pick(list[me], block); list[me] = list[me] & ~block; word_load(me, owner); }
+        atomic { live = live | block; carry(me, NOHEAP, true); }
+    :: atomic { list[me] != 0 -> pick(list[me], block); load_word(me, block, owner); }
         /* a flush */
         if
         :: owner == me -> put(me, block);
@@ -287,10 +259,10 @@ end:
 
 proctype without_heap()
 {
-    byte set, block, owner;
+    byte set, block, owner, stale;
 end:
     do
-    :: atomic { live != 0 -> pick(live, block); live = live & ~block; word_load(NOHEAP, owner); }
+    :: atomic { live != 0 -> pick(live, block); load_word(NOHEAP, block, owner); }
         send(block, owner); /* a free; the word may be out of date by now */
     :: atomic { (mail[SHARED] != 0 || inbox) && !lock -> locked(NOHEAP); }
         settle(NOHEAP, set, block, owner);
@@ -315,11 +287,14 @@ end:
 init
 {
     atomic {
-        word[0] = A;
+        value[0] = A;
+#if GRANULES == 2
+        value[VERSIONS] = A;
+#endif
         linked[A] = true;
-        seen[SLAB] = 1 << A;
-        run heap(A);
-        run heap(B);
+        view[A] = EVERYTHING;
+        run heap(A, 2);
+        run heap(B, 1);
         run without_heap();
     }
 }

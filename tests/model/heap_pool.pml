@@ -3,32 +3,38 @@
  * Goal: a heap that changes threads (run/thread.c, slab/heap.c) has one holder at a time, who sees
  * all that the one before did; mail that arrives at any moment, also while the heap is pooled, is
  * received once; a forked child pools no heap that was caught in the middle of a change.
- * Method: two threads live and exit, one of them twice, at most two heaps exist, a third thread frees remotely what it
- * was given, a fourth looks after pooled heaps (entry_purge), and once, at any moment, somebody
- * forks. When nothing can move any more, all mail must have been received. Steps of
- * lock.pml are not repeated here.
+ * Method: two threads live and exit, one of them twice, at most two heaps exist, a third thread frees
+ * remotely what it was given, a fourth looks after pooled heaps (entry_purge), and once, at any moment,
+ * somebody forks. When nothing can move any more, all mail must have been received. Steps of lock.pml
+ * are not repeated here.
+ * FINITE: lives and blocks are numbered, and who purges goes round once for each mail.
  *
- * BROKEN_EARLY          the heap is pooled before its last mail is drained
- * BROKEN_NO_LOCK        the pool is read and changed without the lock
- * BROKEN_LOCK_RELAXED   the pool's lock orders nothing
- * BROKEN_FORGET         a pooled heap starts with an empty mailbox
- * BROKEN_EXIT_UNMARKED  thread exit changes the heap without marking it busy
- * BROKEN_PURGE_UNMARKED so does who looks after a pooled heap
+ * BROKEN_EARLY           assertion  the heap is pooled before its last mail is drained
+ * BROKEN_NO_LOCK         assertion  the pool is read and changed without the lock
+ * BROKEN_FORGET          assertion  a pooled heap starts with an empty mailbox
+ * BROKEN_KEEP            assertion  a thread goes on with the heap it has pooled (front_dead is set too late)
+ * BROKEN_EXIT_UNMARKED   assertion  thread exit changes the heap without marking it busy
+ * BROKEN_PURGE_UNMARKED  assertion  so does who looks after a pooled heap
+ * RELAX=LOCK_lock_try      assertion
+ * RELAX=LOCK_lock_release  assertion
+ * RELAX=MAIL_publish       assertion
+ * RELAX=MAIL_remote_take   assertion
  */
 
 #define HEAPS   2
 #define BLOCKS  2
 #define NONE    7
 
-#define FREER   2 /* actors: threads 0 and 1, the one that frees, the one that purges */
+#define FREER   2 /* threads 0 and 1, the one that frees, the one that purges */
 #define PURGER  3
+#define THREADS 4
 #define LOCK    4
 #define MAIL(heap) (5 + (heap))
+#define ACTORS  7
 #define OBJECTS 4 /* heaps, then blocks */
 #define BLOCK(b) (HEAPS + (b))
-#define EVERYBODY 127
 
-#include "views.pml"
+#include "memory.pml"
 
 byte made;                  /* heaps ever made */
 byte pool = NONE;           /* head of the pool */
@@ -50,20 +56,12 @@ byte owner[BLOCKS];
 
 inline lock_acquire(me) /* [MO-LOCK] */
 {
-#ifdef BROKEN_LOCK_RELAXED
-    skip;
-#else
-    join(LOCK, me);
-#endif
+    carry(LOCK, me, ordered(LOCK_lock_try));
 }
 
 inline lock_release(me) /* [MO-LOCK] */
 {
-#ifdef BROKEN_LOCK_RELAXED
-    skip;
-#else
-    join(me, LOCK);
-#endif
+    carry(me, LOCK, ordered(LOCK_lock_release));
 }
 
 inline take_pooled(me, h)
@@ -131,7 +129,7 @@ inline heap_pool(me, h)
 
 inline drain(me, h, set)
 {
-    atomic { set = mail[h]; mail[h] = 0; join(MAIL(h), me); } /* [MO-MAIL] */
+    atomic { set = mail[h]; mail[h] = 0; carry(MAIL(h), me, ordered(MAIL_remote_take)); } /* [MO-MAIL] */
     changing[h] = true;
     touch(me, h);
     if
@@ -152,7 +150,10 @@ inline drain(me, h, set)
 
 inline send(me, b)
 {
-    atomic { mail[owner[b]] = mail[owner[b]] | (1 << b); join(me, MAIL(owner[b])); } /* [MO-MAIL] */
+    atomic { /* [MO-MAIL] */
+        mail[owner[b]] = mail[owner[b]] | (1 << b);
+        carry(me, MAIL(owner[b]), ordered(MAIL_publish));
+    }
 }
 
 /* ---- threads ---- */
@@ -182,6 +183,9 @@ inline release(me, h, set)
 #endif
     heap_pool(me, h);
 #endif
+#ifdef BROKEN_KEEP
+    touch(me, h);
+#endif
 }
 
 /* A thread with a heap allocates a block and passes it to the thread that frees. */
@@ -197,7 +201,7 @@ inline allocate(me, h)
             touch(me, BLOCK(given));
             live = live | (1 << given);
             given++;
-            join(me, FREER);
+            carry(me, FREER, true);
         :: else
         fi
     }
@@ -288,8 +292,7 @@ end:
 init
 {
     atomic {
-        seen[0] = EVERYBODY; seen[1] = EVERYBODY;
-        seen[BLOCK(0)] = EVERYBODY; seen[BLOCK(1)] = EVERYBODY;
+        view[LOCK] = EVERYTHING; /* heaps are made, and blocks come from the system, under a lock */
         run thread(0, 2);
         run thread(1, 1);
     }

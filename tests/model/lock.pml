@@ -1,60 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Goal: the lock of os/lock.h and os/lock.c excludes, orders what it guards and loses no wake-up,
- * and init_once of run/init.c starts once and shows everybody the result.
- * Method: three threads pass init_once and take the lock again, one of them by lock_try as
- * adopt_take does. The kernel's half of the futex is one atomic step: compare and sleep. Sleeps may
- * end for no reason, but only once, or that would cure every lost wake-up.
+ * Goal: the lock of os/lock.h and os/lock.c excludes, orders what it guards and loses no wake-up;
+ * init_once of run/init.c starts once and shows everybody the result.
+ * Method: three threads pass init_once and take the lock, two of them once more, one of these by
+ * lock_try as adopt_take does. The kernel's half of the futex is one atomic step: compare and sleep.
+ * Sleeps may end for no reason, but only once, or that would cure every lost wake-up. `ready` is a
+ * cell: a thread may read it out of date.
+ * FINITE: who finds the lock held sleeps, and each release wakes one.
  * A lost wake-up is a thread that sleeps for ever: an invalid end state.
  *
- * BROKEN_TRY         the test and the set of lock_try are two steps
- * BROKEN_ONE         who was asleep takes the lock with state 1: the other sleepers are forgotten
- * BROKEN_WAIT        the futex sleeps without comparing
- * BROKEN_RELEASE     lock_release is relaxed
- * BROKEN_ACQUIRE     lock_acquire is relaxed
- * BROKEN_INIT_EARLY  ready is set before the start is complete
- * BROKEN_INIT_RELAXED  ready is read relaxed
+ * BROKEN_TRY         assertion  the test and the set of lock_try are two steps
+ * BROKEN_ONE         end        who was asleep takes the lock with state 1, the other sleepers are forgotten
+ * BROKEN_WAIT        end        the futex sleeps without comparing
+ * BROKEN_WAKE        end        lock_release wakes nobody when it finds state 2
+ * BROKEN_INIT_EARLY  assertion  ready is set before the start is complete
+ * BROKEN_INIT_ONCE   assertion  ready is not looked at again under the lock
+ * RELAX=LOCK_lock_try            assertion
+ * RELAX=LOCK_lock_acquire_slow   assertion
+ * RELAX=LOCK_lock_release        assertion
+ * RELAX=INIT_init_once_acquire   assertion
+ * RELAX=INIT_init_once_release   assertion
  */
 
-#define THREADS 3
-#define LOCK    3 /* actors: the threads, and what carries their views */
-#define READY   4
-#define GUARDED 0 /* objects: what the lock guards, and what the start made */
-#define STARTED 1
-#define OBJECTS 2
-#define EVERYBODY 31
+#define THREADS  3
+#define LOCK     3 /* what carries the threads' views */
+#define ACTORS   4
+#define GUARDED  0 /* objects: what the lock guards, and what the start made */
+#define STARTED  1
+#define OBJECTS  2
+#define READY    0 /* the cell */
+#define CELLS    1
+#define VERSIONS 2
 
-#include "views.pml"
+#include "memory.pml"
 
 byte state;        /* of the lock: 0 free, 1 held, 2 held and somebody may sleep */
 bool asleep[THREADS];
 byte spurious = 1; /* wake-ups without a cause that are left */
 byte inside;
-bool ready;
 byte starts;
-
-inline enter_locked(me)
-{
-#ifdef BROKEN_ACQUIRE
-    skip;
-#else
-    join(LOCK, me);
-#endif
-}
 
 inline lock_try(me, done) /* [MO-LOCK] */
 {
 #ifdef BROKEN_TRY
     done = state == 0;
     if
-    :: done -> state = 1; enter_locked(me);
+    :: done -> state = 1; carry(LOCK, me, ordered(LOCK_lock_try));
     :: else
     fi
 #else
     atomic {
         done = state == 0;
         if
-        :: done -> state = 1; enter_locked(me);
+        :: done -> state = 1; carry(LOCK, me, ordered(LOCK_lock_try));
         :: else
         fi
     }
@@ -100,7 +98,7 @@ inline lock_acquire(me, done, old)
                 state = 2;
 #endif
                 if
-                :: old == 0 -> done = true; enter_locked(me);
+                :: old == 0 -> done = true; carry(LOCK, me, ordered(LOCK_lock_acquire_slow));
                 :: else
                 fi;
             }
@@ -114,6 +112,7 @@ inline lock_acquire(me, done, old)
 
 inline wake_one()
 {
+#ifndef BROKEN_WAKE
     atomic {
         if
         :: asleep[0] -> asleep[0] = false;
@@ -122,6 +121,9 @@ inline wake_one()
         :: else
         fi
     }
+#else
+    skip;
+#endif
 }
 
 inline lock_release(me, old)
@@ -129,9 +131,7 @@ inline lock_release(me, old)
     atomic { /* [MO-LOCK] */
         old = state;
         state = 0;
-#ifndef BROKEN_RELEASE
-        join(me, LOCK);
-#endif
+        carry(me, LOCK, ordered(LOCK_lock_release));
     }
     if
     :: old == 2 -> wake_one();
@@ -154,33 +154,26 @@ inline start(me)
     touch(me, STARTED);
 }
 
-inline set_ready(me)
+inline set_ready(me) /* [MO-INIT] */
 {
-    atomic { ready = true; join(me, READY); } /* [MO-INIT] */
-}
-
-inline look_ready(me, done)
-{
-    atomic { /* [MO-INIT] */
-        done = ready;
-#ifndef BROKEN_INIT_RELAXED
-        if
-        :: done -> join(READY, me);
-        :: else
-        fi
-#endif
-    }
+    store(me, READY, true, ordered(INIT_init_once_release));
 }
 
 inline init_once(me, done, old)
 {
-    look_ready(me, done);
+    load(me, READY, done, ordered(INIT_init_once_acquire)); /* [MO-INIT] */
     if
     :: done
     :: else ->
         lock_acquire(me, done, old);
+#ifdef BROKEN_INIT_ONCE
+        done = false;
+#else
+        load_newest(me, READY, done);
+#endif
         if
-        :: !ready ->
+        :: done
+        :: else ->
 #ifdef BROKEN_INIT_EARLY
             set_ready(me);
             start(me);
@@ -188,12 +181,10 @@ inline init_once(me, done, old)
             start(me);
             set_ready(me);
 #endif
-        :: else
         fi;
         lock_release(me, old);
     fi;
-    assert(starts == 1);
-    assert((seen[STARTED] >> me) & 1); /* reads of what the start made are no race */
+    look(me, STARTED);
 }
 
 proctype thread(byte me)
@@ -206,7 +197,8 @@ proctype thread(byte me)
     lock_release(me, old);
     if
     :: me == 0 -> lock_try(me, done);
-    :: else -> lock_acquire(me, done, old);
+    :: me == 1 -> lock_acquire(me, done, old);
+    :: me == 2 -> done = false;
     fi;
     if
     :: done -> critical(me); lock_release(me, old);
@@ -217,8 +209,10 @@ proctype thread(byte me)
 init
 {
     atomic {
-        seen[GUARDED] = EVERYBODY;
-        seen[STARTED] = EVERYBODY;
+        view[0] = EVERYTHING;
+        view[1] = EVERYTHING;
+        view[2] = EVERYTHING;
+        view[LOCK] = EVERYTHING;
         run thread(0);
         run thread(1);
         run thread(2);

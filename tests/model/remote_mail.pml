@@ -8,11 +8,16 @@
  * still holds it as the head it has read (the ABA case). A lost block leaves the owner waiting for
  * ever: an invalid end state. The pool's lock is one step here; lock.pml is about it.
  *
- * BROKEN_PUSH     the push is a load and a store instead of a CAS
- * BROKEN_TAKE     the take is a load and a store instead of an exchange
- * BROKEN_RELEASE  the push is relaxed
- * BROKEN_ACQUIRE  the take is relaxed
- * BROKEN_REUSE    the parcel is given back before its slots are read
+ * BROKEN_PUSH   assertion  the push is a load and a store instead of a CAS
+ * BROKEN_TAKE   end        the take is a load and a store instead of an exchange
+ * BROKEN_REUSE  assertion  the parcel is given back before its slots are read
+ * BROKEN_LOOSE  assertion  the parcel is published before its last slot is written
+ * RELAX=MAIL_publish             assertion
+ * RELAX=MAIL_remote_send_single  assertion
+ * RELAX=MAIL_remote_take         assertion
+ * RELAX=MAIL_remote_take_strays  assertion
+ * RELAX=LOCK_lock_try            assertion  of the pool of parcels
+ * RELAX=LOCK_lock_release        assertion
  */
 
 #define EACH    3 /* blocks per sender */
@@ -21,14 +26,16 @@
 #define SLOTS   2
 #define NONE    15
 
-#define OWNER   2 /* actors: senders 0 and 1, the owner, and what carries their views */
+#define OWNER   2 /* senders 0 and 1, the owner, and what carries their views */
+#define THREADS 3
 #define MAIL    3
 #define STRAYS  4
 #define LOCK    5
+#define ACTORS  6
 #define OBJECTS 8 /* blocks, then parcels */
 #define PARCEL(p) (BLOCKS + (p))
 
-#include "views.pml"
+#include "memory.pml"
 
 byte mail = NONE, strays = NONE;
 byte next_parcel[PARCELS], next_block[BLOCKS];
@@ -37,23 +44,19 @@ byte pool = 3;     /* set of parcels, under the lock */
 byte received;     /* set of blocks */
 
 /* ptr_cas_release: [MO-MAIL] */
-inline cas_push(me, box, box_view, head, it, done)
+inline cas_push(me, box, box_view, head, it, site, done)
 {
 #ifdef BROKEN_PUSH
     done = box == head;
     if
-    :: done -> box = it; join(me, box_view);
+    :: done -> box = it; carry(me, box_view, ordered(site));
     :: else -> head = box;
     fi
 #else
     atomic {
         done = box == head;
         if
-        :: done ->
-            box = it;
-#ifndef BROKEN_RELEASE
-            join(me, box_view);
-#endif
+        :: done -> box = it; carry(me, box_view, ordered(site));
         :: else -> head = box;
         fi
     }
@@ -61,19 +64,17 @@ inline cas_push(me, box, box_view, head, it, done)
 }
 
 /* ptr_swap_acquire: [MO-MAIL] */
-inline take_all(box, box_view, it)
+inline take_all(box, box_view, it, site)
 {
 #ifdef BROKEN_TAKE
     it = box;
     box = NONE;
-    join(box_view, OWNER);
+    carry(box_view, OWNER, ordered(site));
 #else
     atomic {
         it = box;
         box = NONE;
-#ifndef BROKEN_ACQUIRE
-        join(box_view, OWNER);
-#endif
+        carry(box_view, OWNER, ordered(site));
     }
 #endif
 }
@@ -84,7 +85,7 @@ inline publish(me, p)
     do
     :: touch(me, PARCEL(p));
         next_parcel[p] = head;
-        cas_push(me, mail, MAIL, head, p, done);
+        cas_push(me, mail, MAIL, head, p, MAIL_publish, done);
         if
         :: done -> break;
         :: else
@@ -98,7 +99,7 @@ inline send_single(me, b)
     do
     :: touch(me, b);
         next_block[b] = head;
-        cas_push(me, strays, STRAYS, head, b, done);
+        cas_push(me, strays, STRAYS, head, b, MAIL_remote_send_single, done);
         if
         :: done -> break;
         :: else
@@ -117,7 +118,7 @@ inline get_parcel(me, p) /* [MO-LOCK] */
         if
         :: p != NONE ->
             pool = pool & ~(1 << p);
-            join(LOCK, me);
+            carry(LOCK, me, ordered(LOCK_lock_try));
             touch(me, PARCEL(p));
             count[p] = 0;
         :: else
@@ -130,7 +131,7 @@ inline recycle(p) /* [MO-LOCK] */
     atomic {
         assert(!(pool & (1 << p)));
         pool = pool | (1 << p);
-        join(OWNER, LOCK);
+        carry(OWNER, LOCK, ordered(LOCK_lock_release));
     }
 }
 
@@ -151,7 +152,11 @@ proctype sender(byte me)
             slots[p * SLOTS + count[p]] = b;
             count[p]++;
             if
+#ifdef BROKEN_LOOSE
+            :: count[p] == SLOTS -> publish(me, p); touch(me, PARCEL(p)); p = NONE;
+#else
             :: count[p] == SLOTS -> publish(me, p); p = NONE;
+#endif
             :: else
             fi
         fi;
@@ -189,7 +194,7 @@ active proctype owner()
     :: received == (1 << BLOCKS) - 1 -> break;
     :: else ->
         mail != NONE || strays != NONE; /* remote_has_mail */
-        take_all(mail, MAIL, it);
+        take_all(mail, MAIL, it, MAIL_remote_take);
         do
         :: it != NONE ->
             after = next_parcel[it];
@@ -203,7 +208,7 @@ active proctype owner()
             it = after;
         :: else -> break;
         od;
-        take_all(strays, STRAYS, it);
+        take_all(strays, STRAYS, it, MAIL_remote_take_strays);
         do
         :: it != NONE ->
             touch(OWNER, it);
@@ -219,10 +224,9 @@ active proctype owner()
 init
 {
     atomic {
-        seen[0] = 1; seen[1] = 1; seen[2] = 1;
-        seen[3] = 2; seen[4] = 2; seen[5] = 2;
-        seen[PARCEL(0)] = 1 << LOCK;
-        seen[PARCEL(1)] = 1 << LOCK;
+        view[0] = 7;        /* its blocks */
+        view[1] = 7 << EACH;
+        view[LOCK] = 3 << BLOCKS;
         run sender(0);
         run sender(1);
     }
