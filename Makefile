@@ -2,7 +2,7 @@
 BUILD  := build/release
 PREFIX ?= /usr/local
 
-.PHONY: all demo check bench install deps clean release
+.PHONY: all demo check check-long bench install deps clean release
 
 all: release
 
@@ -19,6 +19,9 @@ demo: release
 
 check:
 	@tests/check
+
+check-long:
+	@tests/check-long
 
 bench: release
 	@tools/install-deps bench

@@ -405,20 +405,7 @@ void *entry_aligned_no_errno(size_t alignment, size_t size)
 
 /* ---- purge, check ---- */
 
-/* Heaps of threads that are gone hold memory too: look after each that is in the pool. */
-static void purge_pooled(void)
-{
-    for (struct heap *h = heap_take_all_pooled(), *next; h != NULL; h = next) {
-        next = h->next_pooled;
-        heap_enter(h);
-        cache_give_up(h);
-        super_purge(&h->supers);
-        heap_leave(h);
-        heap_pool(h);
-    }
-}
-
-static void purge(void)
+static void purge_own(void)
 {
     struct heap *h = thread_heap_if_any();
     if (h != NULL) {
@@ -428,10 +415,33 @@ static void purge(void)
             heap_release_current(h, c);
         }
         heap_leave(h);
-        super_purge(&h->supers);
     }
-    purge_pooled();
+}
+
+/* Heaps of threads that are gone hold memory too. Each sends others' blocks home, and all of them have
+ * to do so before any can know what it has. Superslabs come last: slabs of all heaps, also of threads
+ * that sleep, may have become free on the way. */
+static void purge(void)
+{
+    struct heap *pooled = heap_take_all_pooled();
+    for (struct heap *h = pooled; h != NULL; h = h->next_pooled) {
+        heap_enter(h);
+        cache_flush_all(h);
+        heap_leave(h);
+    }
+    purge_own();
+    for (struct heap *h = pooled, *next; h != NULL; h = next) {
+        next = h->next_pooled;
+        heap_enter(h);
+        cache_give_up(h);
+        heap_leave(h);
+        heap_pool(h);
+    }
     adopt_purge();
+    for (uint32_t id = HEAP_SHARED_ID; id <= heap_count(); id++) {
+        super_purge(&heaps[id].supers);
+    }
+    remote_purge();
 }
 
 bool entry_purge(void)
@@ -455,7 +465,9 @@ bool entry_check(void)
     memcheck_hide();
     bool sound = run_check() && large_check() && adopt_check();
     for (uint32_t id = HEAP_SHARED_ID; sound && id <= heap_count(); id++) {
-        sound = heap_check(&heaps[id]) && remote_check(&heaps[id]);
+        /* a heap that a fork caught in the middle of a change is used no more */
+        bool lost = heaps[id].state == HEAP_LOST;
+        sound = lost || (heap_check(&heaps[id]) && remote_check(&heaps[id]));
     }
     memcheck_show();
     return sound;

@@ -71,14 +71,16 @@ HAK_COLD _Noreturn void large_reject(const void *p, const char *caller)
 }
 
 /* Pages that were moved in keep their mappings apart from their neighbours': start afresh. */
-static void renew(uint32_t g, struct run *r)
+static bool renew(uint32_t g, struct run *r)
 {
     size_t len = r->len;
-    if (os_renew(map_address(g), len << GRANULE_SHIFT)) {
+    enum os_renewal result = os_renew(map_address(g), len << GRANULE_SHIFT);
+    if (result == OS_RENEW_DONE) {
         run_mark_clean(g, len);
         r->touched = 0;
     }
     u32_add_relaxed(&moved_count, UINT32_MAX); /* relaxed: a bound, minus one */
+    return result != OS_RENEW_LOST;
 }
 
 void large_free(void *p)
@@ -87,8 +89,8 @@ void large_free(void *p)
     struct run *r = &runs[g];
     map_set_word(g, CODE_FREED);
     large_set_bytes(r, 0);
-    if (r->moved) {
-        renew(g, r);
+    if (r->moved && !renew(g, r)) {
+        return; /* nothing is mapped there: the run stays used for ever */
     }
     run_mark_dirty(g, granules_of(r->touched));
     run_free(g);

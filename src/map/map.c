@@ -110,8 +110,8 @@ static bool map_init_sized(size_t granules, size_t keep_granules)
         os_unreserve(start, bytes);
         return false;
     }
-    if (keep < bytes) {
-        os_unreserve(start + keep, bytes - keep);
+    if (keep < bytes && !os_unreserve(start + keep, bytes - keep)) {
+        layout.reserved_end = granules; /* it is all still ours */
     }
     os_no_huge_pages(start, map_base - (uintptr_t)start + COMMIT_BYTES);
     map_granules = granules; /* last: from here on addresses are looked up */
@@ -154,6 +154,19 @@ static bool map_reserve_more(size_t end)
     layout.reserved_end = round_up(layout.reserved_end + 1, SUPER_GRANULES);
     layout.committed_end = layout.floor = layout.reserved_end;
     return true;
+}
+
+void map_forget(size_t granule, size_t len)
+{
+    size_t page = os_page_bytes();
+    for (size_t i = 0; i < layout.area_count; i++) {
+        const struct map_area *a = layout.areas[i];
+        size_t start = round_up(granule * a->element_bytes, page);
+        size_t end = (granule + len) * a->element_bytes / page * page;
+        if (a->dead_when_free && start < end) {
+            os_purge((char *)*a->where + start, end - start);
+        }
+    }
 }
 
 static bool map_commit_to(size_t end)

@@ -48,6 +48,7 @@ struct map_area {
     size_t granules_each; /* 0: a fixed table, committed by map_commit_area */
     size_t count;
     size_t committed_bytes;
+    bool dead_when_free; /* elements of free granules mean nothing: their pages may go */
 };
 
 /* Reserves and lays out everything within an address-space limit. Called once, by one thread. */
@@ -58,6 +59,9 @@ bool map_grow(size_t *start, size_t len);
 
 /* Commits the first `bytes` of a fixed table. Callers serialise. */
 bool map_commit_area(struct map_area *area, size_t bytes);
+
+/* The granules are free: pages of tables that only they used go back. */
+void map_forget(size_t granule, size_t len);
 
 size_t map_committed_bytes(void); /* under the run box's lock */
 /* Granules below it may be foreign mappings, unless they were handed out before. */

@@ -18,8 +18,8 @@ enum {
 struct run *runs;
 static uint8_t *dirty; /* by granule: was written to since it last read as zero */
 struct map_area run_areas[2] = {
-    {(void **)&runs, sizeof(struct run), 1, 0, 0},
-    {(void **)&dirty, 1, 1, 0, 0},
+    {(void **)&runs, sizeof(struct run), 1, 0, 0, false},
+    {(void **)&dirty, 1, 1, 0, 0, false},
 };
 
 struct lock run_lock;
@@ -317,6 +317,9 @@ static void purge_older(uint32_t age, size_t most)
         set_used(g, len);
         lock_release(&run_lock);
         run_purge_range(g, len);
+        if (len >= SUPER_GRANULES) {
+            map_forget(g, len);
+        }
         bool left = range_is_dirty(g, len);
         lock_acquire(&run_lock);
         free_coalesced(g, len, left);

@@ -72,11 +72,12 @@ bool os_reserve_at(void *addr, size_t bytes, bool *occupied)
     return p == addr;
 }
 
-void os_unreserve(void *addr, size_t bytes)
+bool os_unreserve(void *addr, size_t bytes)
 {
     int saved = errno;
-    munmap(addr, bytes); /* can fail at the mapping limit only: then address space stays reserved */
+    bool done = munmap(addr, bytes) == 0;
     errno = saved;
+    return done;
 }
 
 bool os_commit(void *addr, size_t bytes)
@@ -95,14 +96,30 @@ bool os_purge(void *addr, size_t bytes)
     return done;
 }
 
-bool os_renew(void *addr, size_t bytes)
+/* A kernel before 6.12 unmaps the pages first and may refuse afterwards: then fill the hole. */
+static enum os_renewal renew_pages(void *addr, size_t bytes)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    if (mmap(addr, bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0) == addr) {
+        return OS_RENEW_DONE;
+    }
+    void *p = mmap(addr, bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+    if (p == addr) {
+        return OS_RENEW_DONE;
+    }
+    if (p != MAP_FAILED) {
+        munmap(p, bytes); /* before 4.17 the address is a hint: the pages are still there */
+        return OS_RENEW_REFUSED;
+    }
+    return errno == EEXIST ? OS_RENEW_REFUSED : OS_RENEW_LOST;
+}
+
+enum os_renewal os_renew(void *addr, size_t bytes)
 {
     int saved = errno;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    bool done = !injected_failure() &&
-                mmap(addr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == addr;
+    enum os_renewal result = injected_failure() ? OS_RENEW_REFUSED : renew_pages(addr, bytes);
     errno = saved;
-    return done;
+    return result;
 }
 
 /* The second step of a move failed, and the kernel may have unmapped the target before: fill it, if
@@ -176,8 +193,10 @@ size_t os_address_limit(void)
 
 uint32_t os_now_ms(void)
 {
+    int saved = errno;
     struct timespec t;
     if (clock_gettime(CLOCK_MONOTONIC_COARSE, &t) != 0) {
+        errno = saved;
         return 0;
     }
     return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);

@@ -12,7 +12,8 @@
 void *os_reserve(size_t bytes);
 /* The same at exactly `addr`; *occupied tells whether somebody else's mapping is in the way. */
 bool os_reserve_at(void *addr, size_t bytes, bool *occupied);
-void os_unreserve(void *addr, size_t bytes);
+/* Can fail at the mapping limit only: then the address space stays reserved. */
+bool os_unreserve(void *addr, size_t bytes);
 
 /* Makes reserved memory usable (fresh memory reads as zero). */
 bool os_commit(void *addr, size_t bytes);
@@ -20,8 +21,10 @@ bool os_commit(void *addr, size_t bytes);
 /* Gives pages back; they read as zero afterwards when true is returned. */
 bool os_purge(void *addr, size_t bytes);
 
-/* Replaces pages by fresh zero pages, healing mappings that os_move_pages split. */
-bool os_renew(void *addr, size_t bytes);
+/* Replaces pages by fresh zero pages, healing mappings that os_move_pages split. OS_RENEW_REFUSED:
+ * the pages are as they were. OS_RENEW_LOST: they are gone. */
+enum os_renewal { OS_RENEW_DONE, OS_RENEW_REFUSED, OS_RENEW_LOST };
+enum os_renewal os_renew(void *addr, size_t bytes);
 
 /* Moves the pages of [from, from + bytes) to `to`; `from` then reads as zero. OS_MOVE_REFUSED: nothing
  * has changed. OS_MOVE_LOST: nor have the pages, but `to` may be somebody else's mapping now. */

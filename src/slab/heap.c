@@ -5,7 +5,7 @@
 #include "slab/adopt.h"
 
 struct heap *heaps;
-struct map_area heap_area = {(void **)&heaps, sizeof(struct heap), 0, HEAP_COUNT_MAX + 2, 0};
+struct map_area heap_area = {(void **)&heaps, sizeof(struct heap), 0, HEAP_COUNT_MAX + 2, 0, false};
 struct lock heap_pool_lock;
 
 static unsigned cached_from, cached_end; /* classes that use the lists */

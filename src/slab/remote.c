@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/remote.h"
 
-enum { POOL_BATCH = 4 };
+#include "base/bits.h"
+#include "os/os.h"
+
+enum { POOL_BATCH = 4, WORD_BITS = 64 };
+#define PARCELS_MAX (PARCEL_AREA_BYTES / sizeof(struct parcel))
+#define POOL_WORDS ((PARCELS_MAX + WORD_BITS - 1) / WORD_BITS)
 
 static struct parcel *parcels; /* the area they are cut from */
 struct map_area parcel_area = {(void **)&parcels, sizeof(struct parcel), 0,
-                               PARCEL_AREA_BYTES / sizeof(struct parcel), 0};
+                               PARCELS_MAX, 0, false};
 struct lock parcel_lock;
-static struct parcel *pool; /* under the lock */
-static size_t cut_count;    /* under the lock */
+/* Under the lock. The pool is a bit per parcel, away from the parcels, so that their pages can go. */
+static uint64_t pool[POOL_WORDS];
+static size_t pool_first; /* word: no parcel of the pool lies before it */
+static size_t cut_count;
 
 /* ---- parcels ---- */
 
@@ -19,6 +26,25 @@ static struct parcel *cut_parcel(void)
         return NULL;
     }
     return &parcels[cut_count++];
+}
+
+static void pool_put(const struct parcel *p)
+{
+    size_t i = (size_t)(p - parcels);
+    pool[i / WORD_BITS] |= (uint64_t)1 << i % WORD_BITS;
+    pool_first = i / WORD_BITS < pool_first ? i / WORD_BITS : pool_first;
+}
+
+static struct parcel *pool_take(void)
+{
+    for (; pool_first * WORD_BITS < cut_count; pool_first++) {
+        uint64_t bits = pool[pool_first];
+        if (bits != 0) {
+            pool[pool_first] = bits & (bits - 1);
+            return &parcels[pool_first * WORD_BITS + bits_first(bits)];
+        }
+    }
+    return NULL;
 }
 
 static void spare_push(struct heap *h, struct parcel *p)
@@ -42,12 +68,12 @@ static struct parcel *get_parcel(struct heap *h)
 {
     if (h->spare == NULL) {
         lock_acquire(&parcel_lock);
-        for (int i = 0; i < POOL_BATCH && pool != NULL; i++) {
-            struct parcel *p = pool;
-            pool = p->next;
+        struct parcel *p = pool_take();
+        for (int i = 1; i < POOL_BATCH && p != NULL; i++) {
             spare_push(h, p);
+            p = pool_take();
         }
-        struct parcel *p = h->spare == NULL ? cut_parcel() : NULL;
+        p = p == NULL && h->spare == NULL ? cut_parcel() : p;
         if (p != NULL) {
             spare_push(h, p);
         }
@@ -62,12 +88,34 @@ void remote_recycle(struct heap *h, struct parcel *p)
     if (h->spare_count > PARCELS_SPARE_MAX) {
         lock_acquire(&parcel_lock);
         while (h->spare_count > PARCELS_SPARE_MAX / 2) {
-            struct parcel *out = spare_pop(h);
-            out->next = pool;
-            pool = out;
+            pool_put(spare_pop(h));
         }
         lock_release(&parcel_lock);
     }
+}
+
+/* The pages of [from, to), which no other parcel reaches into. */
+static void purge_parcels(size_t from, size_t to)
+{
+    size_t page = os_page_bytes();
+    size_t start = (from * sizeof(struct parcel) + page - 1) / page * page;
+    size_t end = to * sizeof(struct parcel) / page * page;
+    if (start < end) {
+        os_purge((char *)parcels + start, end - start);
+    }
+}
+
+void remote_purge(void)
+{
+    lock_acquire(&parcel_lock);
+    size_t from = 0;
+    for (size_t at = 0; at <= cut_count; at++) {
+        if (at == cut_count || (pool[at / WORD_BITS] >> at % WORD_BITS & 1) == 0) {
+            purge_parcels(from, at);
+            from = at + 1;
+        }
+    }
+    lock_release(&parcel_lock);
 }
 
 /* ---- send ---- */
@@ -177,10 +225,22 @@ static bool chain_is_ours(const struct parcel *p, bool full)
     return true;
 }
 
+/* Nothing is in the pool before its first word, or that was never cut. */
+static bool pool_check(void)
+{
+    bool sound = true;
+    for (size_t w = 0; w < POOL_WORDS; w++) {
+        size_t cut = cut_count > w * WORD_BITS ? cut_count - w * WORD_BITS : 0;
+        uint64_t may = w < pool_first ? 0 : bits_low(cut < WORD_BITS ? (unsigned)cut : WORD_BITS);
+        sound = sound && (pool[w] & ~may) == 0;
+    }
+    return sound;
+}
+
 bool remote_check(struct heap *h)
 {
     lock_acquire(&parcel_lock);
-    bool sound = chain_is_ours(pool, false) && chain_is_ours(h->spare, false) &&
+    bool sound = pool_check() && chain_is_ours(h->spare, false) &&
                  chain_is_ours(ptr_load_relaxed(&h->mail), true); /* relaxed: nobody else runs */
     for (unsigned i = 0; sound && i < OUTBOX_COUNT; i++) {
         const struct parcel *p = h->outbox[i];

@@ -44,6 +44,8 @@ HAK_INLINE bool remote_has_mail(struct heap *h)
 struct parcel *remote_take(struct heap *h);
 void *remote_take_strays(struct heap *h);
 void remote_recycle(struct heap *h, struct parcel *p);
+/* Gives back the pages of parcels that nobody has. */
+void remote_purge(void);
 
 /* The parcels that h collects, keeps in reserve and has been sent, and the common pool. */
 bool remote_check(struct heap *h);

@@ -7,7 +7,7 @@
 #include "os/report.h"
 
 struct slab *slabs;
-struct map_area slab_area = {(void **)&slabs, sizeof(struct slab), 1, 0, 0};
+struct map_area slab_area = {(void **)&slabs, sizeof(struct slab), 1, 0, 0, true};
 
 void slab_init(uint32_t g, unsigned size_class, bool was_touched)
 {

@@ -9,7 +9,7 @@ enum { SUPER_SEARCH_MAX = 8 };
 _Static_assert(SUPER_GRANULES == 32, "the mask has one bit per granule");
 
 static struct super *supers;
-struct map_area super_area = {(void **)&supers, sizeof(struct super), SUPER_GRANULES, 0, 0};
+struct map_area super_area = {(void **)&supers, sizeof(struct super), SUPER_GRANULES, 0, 0, false};
 struct lock super_lock;
 static size_t superslabs; /* under super_lock */
 

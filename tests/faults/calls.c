@@ -47,6 +47,8 @@ int __wrap_pthread_key_create(pthread_key_t *, void (*)(void *));
 int __wrap_pthread_setspecific(pthread_key_t, const void *);
 int __wrap_pthread_atfork(void (*)(void), void (*)(void), void (*)(void));
 
+enum { TAKEN_MARK_BYTES = 64 };
+
 static const char *const names[CALL_COUNT] = {
     "mmap", "mprotect", "madvise", "mremap", "munmap", "getrlimit", "clock_gettime", "open",
     "read", "write", "futex", "pthread_key_create", "pthread_setspecific", "pthread_atfork",
@@ -146,6 +148,7 @@ static void lose_target(const struct calls_rule *rule, void *target, size_t byte
                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         plan->taken[at].bytes = bytes;
         CHECK(plan->taken[at].start == target);
+        memory_fill(target, TAKEN_MARK_BYTES, at); /* neither written to nor purged may it be */
     }
 }
 
@@ -154,7 +157,9 @@ bool calls_taken_is_clean(void)
     const struct calls_plan *plan = calls_plan();
     bool clean = true;
     for (unsigned i = 0; i < plan->taken_count && i < CALLS_TAKEN; i++) {
-        clean = clean && memory_is_zero(plan->taken[i].start, plan->taken[i].bytes);
+        const char *start = plan->taken[i].start;
+        clean = clean && memory_holds(start, TAKEN_MARK_BYTES, i) &&
+                memory_is_zero(start + TAKEN_MARK_BYTES, plan->taken[i].bytes - TAKEN_MARK_BYTES);
     }
     return clean;
 }

@@ -79,7 +79,7 @@ struct calls_plan *calls_plan(void);
 /* The plan's clock goes on. */
 void calls_pass_time(unsigned ms);
 
-/* Nobody has written to what EFFECT_TAKE mapped. */
+/* Nobody has written to what EFFECT_TAKE mapped, or given its pages back. */
 bool calls_taken_is_clean(void);
 
 const char *calls_name(enum call call);

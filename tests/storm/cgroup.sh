@@ -44,6 +44,7 @@ for profile in mixed small mid large remote realloc churn; do
         continue
     fi
     echo "cgroup.sh: $profile: BAD"
-    bad=1
+    bad=$((bad + 1))
 done
+echo "cgroup.sh: 7 profiles in $((limit >> 20)) MiB, $bad bad"
 exit $bad

@@ -6,8 +6,8 @@
  * Method: allocators exchange blocks on a shelf; another thread starts and joins short threads and trims;
  * forkers fork without pause. A child checks and frees all it inherited on the shelf, then runs
  * allocators of its own and forks among them; a grandchild does the same without threads. Blocks
- * carry their bytes; a lock that is left held shows as a hang. At the end the parent's heap must
- * hold no more than at the start.
+ * carry their bytes; a lock that is left held shows as a hang. At the end, trimmed, the parent
+ * may be 2 MiB larger than at the start: that includes what the C library keeps of stacks.
  *
  *   fork_storm [--forks N]
  */
@@ -26,7 +26,7 @@ enum {
     CHILD_STEPS = 200,
     CHILD_FORKS = 2,
     SHORT_THREADS = 8,
-    GROWTH_BYTES = 12 * MEMORY_MIB,
+    GROWTH_BYTES = 2 * MEMORY_MIB,
 };
 
 static shelf_place shelf[SHELF_PLACES];
@@ -156,8 +156,10 @@ int main(int argc, char **argv)
     shelf_clear(shelf);
     malloc_trim(0);
     size_t above = memory_rss_above_bytes(base);
-    printf("fork_storm: %ld children, each with %d of its own; %zu KiB above the start\n",
-           atomic_load(&children), CHILD_FORKS, above / MEMORY_KIB);
+    long made = atomic_load(&children);
+    printf("fork_storm: %ld forks, %ld of them in children of a process with threads; %zu KiB above "
+           "the start\n", made * (1 + CHILD_FORKS), made * CHILD_FORKS, above / MEMORY_KIB);
+    fflush(stdout);
     CHECK(above <= GROWTH_BYTES);
     return 0;
 }

@@ -4,8 +4,11 @@
  * process is at most 2 MiB larger than at the start.
  * Method: loads of several shapes, each in a fresh process and of a given peak: one thread or many,
  * small blocks or large ones, freed by their own thread or by another, threads that end or that
- * stay and sleep. The start is measured when the program's own tables and threads are there; after
+ * stay. The start is measured when the program's own tables and threads are there; after
  * the load the main thread trims once and reads the resident size from smaps_rollup.
+ * Nobody but a thread itself can reach its lists. So threads that stay trim too, twice: what the first
+ * time sends home is there the second time. Threads that fall asleep without it ("threads-idle")
+ * keep a share of the peak, which has its bound as well.
  *
  *   given_back [--peak-mib N] [SHAPE...]   all shapes, or some; prints what each leaves behind
  */
@@ -168,9 +171,10 @@ static struct worker {
     pthread_t thread;
     struct range own;
     const struct range *other; /* whose blocks it frees */
-    bool stays;
+    bool stays, trims;
 } workers[THREADS];
-static pthread_barrier_t step;
+static pthread_barrier_t step;    /* the workers and the main thread */
+static pthread_barrier_t trimmed; /* the workers */
 
 static void load_of_worker(struct worker *w)
 {
@@ -189,6 +193,10 @@ static void *work(void *argument)
     pthread_barrier_wait(&step);
     pthread_barrier_wait(&step);
     load_of_worker(w);
+    for (int i = 0; w->trims && i < 2; i++) {
+        malloc_trim(0);
+        pthread_barrier_wait(&trimmed);
+    }
     if (w->stays) {
         pthread_barrier_wait(&step);
         pthread_barrier_wait(&step);
@@ -197,15 +205,17 @@ static void *work(void *argument)
 }
 
 /* Each frees the blocks of the worker `distance` further on. */
-static void start_workers(size_t distance, bool stay)
+static void start_workers(size_t distance, bool stay, bool trim)
 {
     CHECK(pthread_barrier_init(&step, NULL, THREADS + 1) == 0);
+    CHECK(pthread_barrier_init(&trimmed, NULL, THREADS) == 0);
     for (size_t i = 0; i < THREADS; i++) {
         size_t share = SLOTS / THREADS;
         struct worker *w = &workers[i];
         w->own = (struct range){i * share, (i + 1) * share, peak_bytes / THREADS, seed + i};
         w->other = &workers[(i + distance) % THREADS].own;
         w->stays = stay;
+        w->trims = trim;
         CHECK(pthread_create(&w->thread, NULL, work, w) == 0);
     }
     pthread_barrier_wait(&step);
@@ -232,22 +242,27 @@ static void join_workers(void)
 
 static void start_that_end(void)
 {
-    start_workers(0, false);
+    start_workers(0, false, false);
 }
 
 static void start_that_end_and_swap(void)
 {
-    start_workers(1, false);
+    start_workers(1, false, false);
 }
 
 static void start_that_stay(void)
 {
-    start_workers(0, true);
+    start_workers(0, true, true);
 }
 
 static void start_that_stay_and_swap(void)
 {
-    start_workers(1, true);
+    start_workers(1, true, true);
+}
+
+static void start_that_sleep(void)
+{
+    start_workers(0, true, false);
 }
 
 static void run_and_join(void)
@@ -280,19 +295,21 @@ static const struct shape {
     const char *name;
     void (*start)(void); /* before the first measurement; may be NULL */
     void (*load)(void);
+    size_t kept_percent; /* of the peak, besides ALLOWED_BYTES */
 } shapes[] = {
-    {"small", NULL, small_blocks},
-    {"mid", NULL, mid_blocks},
-    {"mixed", NULL, mixed_blocks},
-    {"large", NULL, large_blocks},
-    {"replaced", NULL, replaced_blocks},
-    {"growing", NULL, growing_blocks},
-    {"aligned", NULL, aligned_blocks},
-    {"inherited", NULL, inherited_blocks},
-    {"threads-end", start_that_end, run_and_join},
-    {"threads-end-swapped", start_that_end_and_swap, run_and_join},
-    {"threads-stay", start_that_stay, run_workers},
-    {"threads-stay-swapped", start_that_stay_and_swap, run_workers},
+    {"small", NULL, small_blocks, 0},
+    {"mid", NULL, mid_blocks, 0},
+    {"mixed", NULL, mixed_blocks, 0},
+    {"large", NULL, large_blocks, 0},
+    {"replaced", NULL, replaced_blocks, 0},
+    {"growing", NULL, growing_blocks, 0},
+    {"aligned", NULL, aligned_blocks, 0},
+    {"inherited", NULL, inherited_blocks, 0},
+    {"threads-end", start_that_end, run_and_join, 0},
+    {"threads-end-swapped", start_that_end_and_swap, run_and_join, 0},
+    {"threads-stay", start_that_stay, run_workers, 0},
+    {"threads-stay-swapped", start_that_stay_and_swap, run_workers, 0},
+    {"threads-idle", start_that_sleep, run_workers, 90},
 };
 enum { SHAPE_COUNT = sizeof shapes / sizeof *shapes };
 
@@ -323,7 +340,7 @@ static int run_shape(const struct shape *shape)
     size_t before = memory_rss_above_bytes(base);
     malloc_trim(0);
     size_t after = memory_rss_above_bytes(base);
-    bool good = after <= ALLOWED_BYTES;
+    bool good = after <= ALLOWED_BYTES + peak_bytes / 100 * shape->kept_percent;
     printf("given_back: %-21s peak %4zu MiB: %7zu KiB above the start, %6zu KiB after malloc_trim%s\n",
            shape->name, peak_bytes / MEMORY_MIB, before / MEMORY_KIB, after / MEMORY_KIB,
            good ? "" : ": TOO MUCH");

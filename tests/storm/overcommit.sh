@@ -49,7 +49,8 @@ for mode in 0 1 2; do
         echo "overcommit.sh: mode $mode: good"
     else
         echo "overcommit.sh: mode $mode: BAD (status $?)"
-        bad=1
+        bad=$((bad + 1))
     fi
 done
+echo "overcommit.sh: 3 modes, $bad bad"
 exit $bad

@@ -17,7 +17,7 @@
 #include "copies.h"
 #include "shelf.h"
 
-enum { LOADERS = 3, ALLOCATORS = 2, TAKEN = 20, PARTS = 4, GROWTH_BYTES = 5 * MEMORY_MIB };
+enum { LOADERS = 3, ALLOCATORS = 2, TAKEN = 20, PARTS = 4, GROWTH_BYTES = 2 * MEMORY_MIB };
 
 static shelf_place shelf[SHELF_PLACES];
 static struct copy copies[COPIES];

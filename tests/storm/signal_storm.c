@@ -24,6 +24,7 @@ enum { THREADS = 3, STACK_BYTES = 64 * MEMORY_KIB, PERIOD_US = 200, PURGE_EVERY 
 static shelf_place shelf[SHELF_PLACES];
 static atomic_bool must_stop;
 static atomic_long signals;
+static long forks;
 
 struct worker {
     pthread_t thread;
@@ -85,10 +86,11 @@ static void fork_for(time_t seconds)
             _exit(0);
         }
         CHECK(child_ended_well(pid));
+        forks++;
     } while (time(NULL) < end);
 }
 
-static void storm(int restart, time_t seconds)
+static long storm(int restart, time_t seconds)
 {
     const struct sigaction plain = {.sa_handler = on_signal, .sa_flags = restart};
     const struct sigaction aside = {.sa_handler = on_signal, .sa_flags = restart | SA_ONSTACK};
@@ -110,10 +112,9 @@ static void storm(int restart, time_t seconds)
     CHECK(pthread_join(sender, NULL) == 0);
     for (int i = 0; i < THREADS; i++) {
         CHECK(pthread_join(workers[i].thread, NULL) == 0);
-        steps += workers[i].steps;
+        steps += atomic_exchange(&workers[i].steps, 0);
     }
-    printf("signal_storm: %s SA_RESTART, %ld steps, %ld signals\n", restart ? "with" : "without",
-           steps, atomic_load(&signals));
+    return steps;
 }
 
 int main(int argc, char **argv)
@@ -124,9 +125,12 @@ int main(int argc, char **argv)
     for (int i = 0; i < THREADS; i++) {
         workers[i].random = random_next(&random);
     }
-    storm(0, seconds);
-    storm(SA_RESTART, seconds);
+    long steps = storm(0, seconds);
+    steps += storm(SA_RESTART, seconds);
     shelf_clear(shelf);
+    printf("signal_storm: %ld signals during %ld steps, half of the time with SA_RESTART, %ld forks\n",
+           atomic_load(&signals), steps, forks);
+    fflush(stdout);
     CHECK(atomic_load(&signals) > 0);
     return 0;
 }

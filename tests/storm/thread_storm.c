@@ -5,7 +5,8 @@
  * Method: waves of threads that are alive together. Each puts blocks of all sizes on a shelf, takes others'
  * from it, and ends in one of several ways: by return, by pthread_exit, detached, or allocating
  * once more in a destructor. The resident size is read after each epoch of waves, with the shelf empty and
- * memory trimmed; the bound is what was measured on a sound library, twice over.
+ * memory trimmed. It may grow by 2 MiB after the first epoch, and by as much again for the stacks and
+ * thread-local data of the last wave, which the C library keeps.
  *
  *   thread_storm [--threads N]
  */
@@ -13,12 +14,13 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "allocator.h"
 #include "shelf.h"
 
 enum { WAVE = 100, EPOCHS = 10, STEPS = 30, STACK_BYTES = 64 * MEMORY_KIB };
-enum { GROWTH_BYTES = 8 * MEMORY_MIB };
+enum { GROWTH_BYTES = 4 * MEMORY_MIB };
 
 static shelf_place shelf[SHELF_PLACES];
 static pthread_barrier_t all_are_there;
@@ -95,11 +97,23 @@ static void run_wave(uint64_t *random)
     }
 }
 
+/* A detached thread that is done still has to leave: until then nobody else can reach what it holds. */
+static void wait_until_alone(void)
+{
+    const nlink_t alone = 3; /* ".", ".." and the main thread */
+    struct stat tasks;
+    do {
+        sched_yield();
+        CHECK(stat("/proc/self/task", &tasks) == 0);
+    } while (tasks.st_nlink > alone);
+}
+
 static size_t run_epoch(long waves, uint64_t *random)
 {
     for (long i = 0; i < waves; i++) {
         run_wave(random);
     }
+    wait_until_alone();
     shelf_clear(shelf);
     malloc_trim(0);
     return memory_rss_bytes();
@@ -131,7 +145,8 @@ int main(int argc, char **argv)
         last = run_epoch(waves, &random);
         printf(" %zu", last / MEMORY_KIB);
     }
-    printf("\n");
+    printf("\nthread_storm: %ld threads; resident %zu KiB after a tenth of them, %zu KiB at the end\n",
+           waves * WAVE * EPOCHS, base / MEMORY_KIB, last / MEMORY_KIB);
     fflush(stdout);
     CHECK(last <= base + GROWTH_BYTES);
     return 0;
