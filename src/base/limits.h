@@ -21,6 +21,7 @@ enum { BUILD_TINY = 0 };
 
 enum {
     SUPER_GRANULES = 32,          /* 2 MiB: one huge page */
+    HUGE_FROM_SUPERS = LIMIT(8, 1), /* processes with so many (16 MiB) ask for huge pages */
     SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX */
     SLAB_MID_GRANULES = 8,        /* 512 KiB: 8 blocks of 64 KiB */
     SMALL_BYTES_MAX = 2048 + 64,

@@ -214,12 +214,21 @@ HAK_INLINE void give(void *p, struct front *f, uint32_t word_xor_id)
     heap_leave(h);
 }
 
-HAK_FLATTEN void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
+HAK_NOINLINE HAK_FLATTEN static void free_otherwise(void *p, struct front *f, uint32_t word_xor_id)
 {
     if (unlikely(memcheck_is_on())) {
         checked_free(p);
     } else {
         give(p, f, word_xor_id);
+    }
+}
+
+/* First the most frequent way: an own block whose class drains, and nothing but its bit changes. */
+void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
+{
+    unsigned c = word_xor_id ^ CODE_CLOSED;
+    if (c >= CLASS_COUNT || !heap_put_simple((struct heap *)f, c, p)) {
+        free_otherwise(p, f, word_xor_id);
     }
 }
 

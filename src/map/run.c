@@ -433,6 +433,11 @@ bool run_is_dirty(uint32_t g, size_t len)
     return memchr(dirty + g, 0, len) == NULL;
 }
 
+bool run_is_clean(uint32_t g, size_t len)
+{
+    return !range_is_dirty(g, len);
+}
+
 void run_mark_clean(uint32_t g, size_t len)
 {
     memset(dirty + g, 0, len);

@@ -27,6 +27,9 @@
 
 extern char **environ;
 
+enum { HUGE_PAGE_BYTES = 2 << 20 };
+static atomic_u32 huge_asked;
+
 static atomic_u32 fail_every;
 static atomic_u32 fail_counter;
 
@@ -93,6 +96,10 @@ bool os_purge(void *addr, size_t bytes)
     int saved = errno;
     bool done = !injected_failure() && madvise(addr, bytes, MADV_DONTNEED) == 0;
     errno = saved;
+    /* relaxed: at worst one call too many or too few, for advice */
+    if (done && bytes >= HUGE_PAGE_BYTES && u32_load_relaxed(&huge_asked) != 0) {
+        os_no_huge_pages(addr, bytes);
+    }
     return done;
 }
 
@@ -216,29 +223,60 @@ static void cancellation_back(int before)
     pthread_setcancelstate(before, &before);
 }
 
-/* The second number of /proc/self/statm, in pages. */
-size_t os_resident_bytes(void)
+/* Reads the beginning of a file of the kernel's into text, which it terminates. */
+static void read_file(const char *path, char *text, size_t bytes)
 {
     int saved = errno;
     int cancellation = cancellation_off();
-    char text[128];
     ssize_t n = -1;
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        n = read(fd, text, sizeof text - 1);
+        n = read(fd, text, bytes - 1);
         close(fd);
     }
+    text[n > 0 ? n : 0] = 0;
     cancellation_back(cancellation);
     errno = saved;
+}
+
+/* The second number of /proc/self/statm, in pages. */
+size_t os_resident_bytes(void)
+{
+    char text[128];
+    read_file("/proc/self/statm", text, sizeof text);
+    const char *at = strchr(text, ' ');
     size_t pages = 0;
-    ssize_t i = 0;
-    while (i < n && text[i] != ' ') {
-        i++;
-    }
-    for (i++; i < n && text[i] >= '0' && text[i] <= '9'; i++) {
-        pages = pages * 10 + (size_t)(text[i] - '0');
+    for (at = at != NULL ? at + 1 : ""; *at >= '0' && *at <= '9'; at++) {
+        pages = pages * 10 + (size_t)(*at - '0');
     }
     return pages * os_page_bytes();
+}
+
+/* Also where the system gives them unasked, so that what is resident is known. */
+static bool system_gives_huge_pages(void)
+{
+    enum { UNKNOWN, NO, YES };
+    static atomic_u32 answer;
+    uint32_t known = u32_load_relaxed(&answer); /* relaxed: every writer writes the same */
+    if (known == UNKNOWN) {
+        char text[64];
+        read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text);
+        known = strstr(text, "[madvise]") != NULL || strstr(text, "[always]") != NULL ? YES : NO;
+        u32_store_relaxed(&answer, known);
+    }
+    return known == YES;
+}
+
+bool os_huge_pages(void *addr, size_t bytes)
+{
+    int saved = errno;
+    bool done = !injected_failure() && system_gives_huge_pages() &&
+                madvise(addr, bytes, MADV_HUGEPAGE) == 0;
+    errno = saved;
+    if (done) {
+        u32_store_relaxed(&huge_asked, 1); /* relaxed: see os_purge */
+    }
+    return done;
 }
 
 bool os_is_secure(void)

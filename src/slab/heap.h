@@ -124,6 +124,23 @@ unsigned heap_take(struct heap *h, unsigned size_class, unsigned want, void *res
 /* Block p, whose slab belongs to h, goes home. */
 void heap_put(struct heap *h, unsigned size_class, void *p);
 
+/* The same where it is simplest: the class drains, and the slab neither was full nor becomes wholly
+ * free. Else nothing is done, and false returned. */
+HAK_INLINE bool heap_put_simple(struct heap *h, unsigned size_class, void *p)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    uint32_t g = slab_of(p, size_class);
+    const struct slab *s = &slabs[g];
+    if (cs->mode != MODE_DRAINING || s->free_count == 0 || s->free_count + 1u >= s->capacity) {
+        return false;
+    }
+    heap_enter(h);
+    slab_put(g, size_class, p);
+    u64_add_single_writer(&cs->away, UINT64_MAX); /* minus one */
+    heap_leave(h);
+    return true;
+}
+
 /* The current slab of a class becomes one like the others, or leaves if it is wholly free. */
 void heap_release_current(struct heap *h, unsigned size_class);
 

@@ -2,6 +2,7 @@
 #include "slab/super.h"
 
 #include "base/bits.h"
+#include "os/os.h"
 
 enum { SUPER_SEARCH_MAX = 8 };
 #define ALL_FREE UINT32_MAX
@@ -72,12 +73,23 @@ static uint32_t super_find(uint32_t *home, unsigned span)
     return best;
 }
 
+/* In a large heap a fresh superslab is one huge page: one fault and one TLB entry instead of 512. It
+ * is resident at once, all of it. */
+static void use_huge_page(uint32_t g)
+{
+    if (superslabs >= HUGE_FROM_SUPERS && run_is_clean(g, SUPER_GRANULES) &&
+        os_huge_pages(map_address(g), SUPER_GRANULES * GRANULE_BYTES)) {
+        run_mark_dirty(g, SUPER_GRANULES);
+    }
+}
+
 static uint32_t super_create(uint32_t *home)
 {
     uint32_t g = run_alloc(SUPER_GRANULES, SUPER_GRANULES);
     if (g == RUN_NONE) {
         return 0;
     }
+    use_huge_page(g);
     uint32_t s = g / SUPER_GRANULES;
     supers[s].free_mask = ALL_FREE;
     supers[s].home = home;
