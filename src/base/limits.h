@@ -22,8 +22,8 @@ enum { BUILD_TINY = 0 };
 enum {
     SUPER_GRANULES = 32,          /* 2 MiB: one huge page */
     HUGE_FROM_SUPERS = LIMIT(8, 1), /* processes with so many (16 MiB) ask for huge pages */
-    SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX */
-    SLAB_MID_GRANULES = 8,        /* 512 KiB: 8 blocks of 64 KiB */
+    SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX: 31 or more in a slab */
+    SLAB_MID_GRANULES = 8,        /* 512 KiB: blocks of more than 8 KiB; others in between */
     SMALL_BYTES_MAX = 2048 + 64,
     SLAB_BLOCKS_MAX = 4096,       /* 64 KiB of 16-byte blocks */
     SLAB_WORDS = SLAB_BLOCKS_MAX / 64,

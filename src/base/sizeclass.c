@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/sizeclass.h"
 
+#include "base/limits.h"
+
 #define STEP_RANGE(c, before, size) [(before) / 16 ... (size) / 16 - 1] = (c),
 const uint8_t class_of_step[CLASS_STEP_COUNT] = {SIZE_CLASSES(STEP_RANGE)};
 
 #define BYTES(c, before, size) [c] = (size),
 #define ALIGNED_BYTES(c, size) [c] = (size),
 const uint32_t class_bytes[CLASS_COUNT] = {SIZE_CLASSES(BYTES) ALIGNED_CLASSES(ALIGNED_BYTES)};
+
+#define SPAN_FOR(size, bytes_max, granules, otherwise) ((size) <= (bytes_max) ? (granules) : (otherwise))
+#define SPAN(c, before, size) [c] = \
+    SPAN_FOR(size, SMALL_BYTES_MAX, SLAB_SMALL_GRANULES, \
+             SPAN_FOR(size, 4160, 2, SPAN_FOR(size, 8256, 4, SLAB_MID_GRANULES))),
+#define ALIGNED_SPAN(c, size) SPAN(c, 0, size)
+const uint8_t class_span[CLASS_COUNT] = {SIZE_CLASSES(SPAN) ALIGNED_CLASSES(ALIGNED_SPAN)};
 
 #define RECIPROCAL(c, before, size) [c] = (uint32_t)((((uint64_t)1 << 32) + (size) - 1) / (size)),
 #define ALIGNED_RECIPROCAL(c, size) RECIPROCAL(c, 0, size)

@@ -102,6 +102,8 @@
 
 extern const uint8_t class_of_step[CLASS_STEP_COUNT];
 extern const uint32_t class_bytes[CLASS_COUNT];
+/* Granules of a slab of the class, a power of two. */
+extern const uint8_t class_span[CLASS_COUNT];
 /* ceil(2^32 / size): (offset * reciprocal) >> 32 is the index of the block that starts at the offset
  * (below 2^19); other offsets may give one more, so check that the index leads back. */
 extern const uint32_t class_reciprocal[CLASS_COUNT];

@@ -240,8 +240,35 @@ static void tend_pooled(struct heap *h)
     heap_pool(other);
 }
 
-/* Every so many refills, one class is looked after. If its list was never empty since the last
- * time, part of it is not needed: what a phase of the program left behind returns by halves. */
+static void send_list_home(struct heap *h, unsigned size_class)
+{
+    void *p = h->front.list[size_class];
+    h->front.list[size_class] = NULL;
+    send_chain_home(h, p);
+    set_length(&h->classes[size_class], 0);
+}
+
+/* If the list was never empty since the last time, part of it is not needed: what a phase of the
+ * program left behind returns by halves. If not even its first block is another one, none is, and a
+ * few blocks would keep many slabs from becoming free. */
+static void tend_list(struct heap *h, unsigned size_class)
+{
+    struct size_class_state *cs = &h->classes[size_class];
+    void **list = &h->front.list[size_class];
+    uint64_t refills = u64_load_relaxed(&cs->refills); /* relaxed: our own */
+    if (refills == cs->refills_when_tended) {
+        if (*list == cs->head_when_tended) {
+            send_list_home(h, size_class);
+            heap_release_current(h, size_class);
+        } else {
+            trim(h, size_class);
+        }
+    }
+    cs->refills_when_tended = refills;
+    cs->head_when_tended = *list;
+}
+
+/* Every so many refills, one class is looked after. */
 static void tend(struct heap *h)
 {
     if (h->tend_countdown-- != 0) {
@@ -253,13 +280,8 @@ static void tend(struct heap *h)
     run_tick();
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         unsigned c = h->tend_class++ % CLASS_COUNT;
-        struct size_class_state *cs = &h->classes[c];
         if (h->front.list[c] != NULL) {
-            uint64_t refills = u64_load_relaxed(&cs->refills); /* relaxed: our own */
-            if (refills == cs->refills_when_tended) {
-                trim(h, c);
-            }
-            cs->refills_when_tended = refills;
+            tend_list(h, c);
             return;
         }
     }
@@ -298,10 +320,7 @@ void cache_flush_all(struct heap *h)
 {
     cache_drain_mail(h);
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
-        void *p = h->front.list[c];
-        h->front.list[c] = NULL;
-        send_chain_home(h, p);
-        set_length(&h->classes[c], 0);
+        send_list_home(h, c);
     }
     remote_publish_all(h);
 }

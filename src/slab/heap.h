@@ -51,6 +51,7 @@ struct size_class_state {
     uint8_t mode;
     uint8_t refills_since_flush;
     uint64_t refills_when_tended;
+    const void *head_when_tended; /* of the list; not to be followed */
     uint8_t backoff;        /* log2 of how much later than due the list is walked */
     atomic_u64 away; /* blocks not at home: live, on the list, in parcels */
     atomic_u64 refills, flushes, adopted;

@@ -38,7 +38,7 @@ extern struct map_area slab_area;
 
 HAK_INLINE unsigned slab_span(unsigned size_class)
 {
-    return class_bytes[size_class] <= SMALL_BYTES_MAX ? SLAB_SMALL_GRANULES : SLAB_MID_GRANULES;
+    return class_span[size_class];
 }
 
 /* First granule of the slab that a block of this class lies in. */

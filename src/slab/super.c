@@ -41,20 +41,22 @@ static uint32_t super_mask(unsigned span)
     return (uint32_t)bits_low(span);
 }
 
-/* Position of a free slab, or SUPER_GRANULES. Single granules come from broken groups of eight
- * first, so that whole groups are left for mid slabs. */
+/* Position of a free slab, or SUPER_GRANULES: of the smallest free buddies that can hold it, so that
+ * large ones are left whole. */
 static unsigned super_place(uint32_t mask, unsigned span)
 {
-    unsigned whole = SUPER_GRANULES;
-    for (unsigned i = 0; i < SUPER_GRANULES; i += SLAB_MID_GRANULES) {
-        uint32_t group = mask >> i & 0xff;
-        if (group == 0xff && whole == SUPER_GRANULES) {
-            whole = i;
-        } else if (group != 0 && group != 0xff && span == 1) {
-            return i + bits_first(group);
+    static const uint32_t starts[] = {0x55555555, 0x11111111, 0x01010101, 0};
+    uint32_t free = mask; /* of `size` granules each, by their first one */
+    unsigned size = 1;
+    for (int i = 0; free != 0; i++, size *= 2) {
+        uint32_t pairs = free & free >> size & starts[i];
+        uint32_t single = free & ~(pairs | pairs << size);
+        if (size >= span && single != 0) {
+            return bits_first(single);
         }
+        free = pairs;
     }
-    return whole;
+    return SUPER_GRANULES;
 }
 
 /* The fullest superslab among the first few that has room. */

@@ -304,10 +304,9 @@ static void test_an_uncached_class_has_no_list(void **state)
         size_t n = take_many(c, 50);
         for (size_t i = 0; i < n; i++) {
             crew_free(heap, blocks[i]);
-            assert_true(c < from || heap->front.list[c] == NULL);
+            assert_int_equal(heap->front.list[c] != NULL, c < from);
         }
     }
-    assert_non_null(heap->front.list[from - 1]);
     give_all_back();
     heap = cached;
 }

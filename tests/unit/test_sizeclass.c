@@ -104,10 +104,11 @@ static void test_blocks_fit_the_bitmap(void **state)
 {
     (void)state;
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
-        bool is_small = class_bytes[c] <= SMALL_BYTES_MAX;
-        size_t granules = is_small ? SLAB_SMALL_GRANULES : SLAB_MID_GRANULES;
+        size_t granules = class_span[c];
         size_t blocks = (granules << GRANULE_SHIFT) / class_bytes[c];
-        assert_in_range(blocks, 2, SLAB_BLOCKS_MAX);
+        assert_in_range(blocks, granules < SLAB_MID_GRANULES ? 31 : 7, SLAB_BLOCKS_MAX);
+        assert_true(granules == SLAB_SMALL_GRANULES || blocks < 64); /* and no more than needed */
+        assert_int_equal(granules & (granules - 1), 0);
     }
 }
 

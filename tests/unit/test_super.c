@@ -78,6 +78,32 @@ static void test_groups_of_eight_are_spared(void **state)
     assert_int_equal(*home, 0);
 }
 
+/* The smallest hole that will do is used: pairs and groups of four stay whole as long as they can. */
+static void test_the_smallest_hole_is_used(void **state)
+{
+    (void)state;
+    uint32_t *home = &homes[0];
+    uint32_t g[SUPER_GRANULES];
+    for (unsigned i = 0; i < SUPER_GRANULES; i++) {
+        g[i] = take(home, 1);
+    }
+    uint32_t base = g[0] & ~(SUPER_GRANULES - 1u);
+    static const unsigned holes[] = {0, 1, 2, 3, 8, 9, 13};
+    for (unsigned i = 0; i < sizeof holes / sizeof *holes; i++) {
+        super_free(base + holes[i], 1);
+    }
+    assert_int_equal(take(home, 1), base + 13);
+    assert_int_equal(take(home, 1), base + 8);
+    assert_int_equal(take(home, 2), base);
+    assert_int_equal(take(home, 1), base + 9);
+    assert_int_equal(take(home, 2), base + 2);
+    for (unsigned i = 0; i < SUPER_GRANULES; i++) {
+        super_free(base + i, 1);
+    }
+    super_purge(home);
+    assert_int_equal(*home, 0);
+}
+
 static void fresh_and_used(void *unused)
 {
     (void)unused;
@@ -117,7 +143,7 @@ static size_t taken_count;
 static void random_take(uint64_t *random)
 {
     uint32_t *home = &homes[random_below(random, HOMES)];
-    unsigned span = random_below(random, 4) ? SLAB_SMALL_GRANULES : SLAB_MID_GRANULES;
+    unsigned span = random_below(random, 4) ? SLAB_SMALL_GRANULES : 2u << random_below(random, 3);
     uint32_t g = take(home, span);
     for (size_t i = 0; i < taken_count; i++) {
         assert_true(g + span <= taken[i].g || taken[i].g + taken[i].span <= g);
@@ -169,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_fresh_memory_is_told_from_used),
         cmocka_unit_test(test_a_superslab_is_used_up_first),
         cmocka_unit_test(test_groups_of_eight_are_spared),
+        cmocka_unit_test(test_the_smallest_hole_is_used),
         cmocka_unit_test(test_random_operations),
     };
     return cmocka_run_group_tests(tests, unit_start, NULL);
