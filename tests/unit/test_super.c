@@ -7,8 +7,10 @@
 #include "slab/super.h"
 
 #include "base/bits.h"
+#include "os/os.h"
 #include "unit.h"
 
+#define SUPER_BYTES (SUPER_GRANULES * GRANULE_BYTES)
 enum { SLABS_MAX = 300, OPERATIONS = 20000, HOMES = 2 };
 
 static uint32_t homes[HOMES];
@@ -123,6 +125,28 @@ static void fresh_and_used(void *unused)
     super_free(keep, 1);
 }
 
+/* A huge page is resident whole, and must count as used to be given back. */
+static void huge_from_the_eighth(void *unused)
+{
+    (void)unused;
+    uint32_t home = 0;
+    bool touched = false;
+    bool gives = os_huge_pages(os_reserve(2 * SUPER_BYTES), SUPER_BYTES);
+    for (unsigned i = 0; i < HUGE_FROM_SUPERS * SUPER_GRANULES; i++) {
+        CHECK(super_alloc(&home, 1, &touched) != RUN_NONE && !touched);
+    }
+    for (unsigned i = 0; i < SUPER_GRANULES; i++) {
+        uint32_t g = super_alloc(&home, 1, &touched);
+        CHECK(touched == gives && memory_is_zero(map_address(g), GRANULE_BYTES));
+    }
+}
+
+static void test_large_heaps_have_huge_pages(void **state)
+{
+    (void)state;
+    unit_child(huge_from_the_eighth, NULL);
+}
+
 static void test_fresh_memory_is_told_from_used(void **state)
 {
     (void)state;
@@ -193,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fresh_memory_is_told_from_used),
+        cmocka_unit_test(test_large_heaps_have_huge_pages),
         cmocka_unit_test(test_a_superslab_is_used_up_first),
         cmocka_unit_test(test_groups_of_eight_are_spared),
         cmocka_unit_test(test_the_smallest_hole_is_used),
