@@ -61,7 +61,7 @@ static void test_refusals_keep_errno(void **state)
     assert_null(os_reserve(SIZE_MAX / 2));
     assert_false(os_commit(p, range_bytes())); /* not mapped */
     assert_false(os_purge(p, range_bytes()));
-    assert_false(os_renew(p + 1, range_bytes())); /* not a page */
+    assert_int_not_equal(os_renew(p + 1, range_bytes()), OS_RENEW_DONE); /* not a page */
     os_no_huge_pages(p, range_bytes());
     os_unreserve(p + 1, range_bytes());
     assert_int_equal(errno, ERRNO_MARK);
@@ -76,7 +76,7 @@ static void test_purged_and_renewed_pages_are_zero(void **state)
     assert_true(os_purge(p, range_bytes() / 2));
     assert_true(memory_is_zero(p, range_bytes() / 2));
     assert_int_equal(p[range_bytes() / 2], 1);
-    assert_true(os_renew(p, range_bytes()));
+    assert_int_equal(os_renew(p, range_bytes()), OS_RENEW_DONE);
     assert_true(memory_is_zero(p, range_bytes()));
     os_unreserve(p, range_bytes());
 }
@@ -90,7 +90,8 @@ static void every_call_refused(void *unused)
     os_fail_every(1);
     CHECK(os_reserve(range_bytes()) == NULL);
     CHECK(!os_reserve_at(p - range_bytes(), range_bytes(), &occupied) && !occupied);
-    CHECK(!os_commit(p, range_bytes()) && !os_purge(p, range_bytes()) && !os_renew(p, range_bytes()));
+    CHECK(!os_commit(p, range_bytes()) && !os_purge(p, range_bytes()));
+    CHECK(os_renew(p, range_bytes()) == OS_RENEW_REFUSED);
     CHECK(os_move_pages(p, p, range_bytes()) == OS_MOVE_REFUSED);
     CHECK(memory_holds(p, range_bytes(), 1));
 }
