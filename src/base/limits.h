@@ -21,6 +21,10 @@ enum { BUILD_TINY = 0 };
 
 enum {
     SUPER_GRANULES = 32,          /* 2 MiB: one huge page */
+    SUPERS_WARM = 1,              /* wholly free superslabs that are kept */
+    SUPER_TICK_PART = LIMIT(16, 1), /* a tick looks at this part of the superslabs */
+    PURGE_SLABS_MAX = 8,          /* slabs whose pages go back at a time: bounds the pause */
+    PURGE_GRANULES_MIN = LIMIT(4, 1), /* fewer free ones are not worth breaking a huge page */
     HUGE_FROM_SUPERS = LIMIT(8, 1), /* processes with so many (16 MiB) ask for huge pages */
     SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX: 31 or more in a slab */
     SLAB_MID_GRANULES = 8,        /* 512 KiB: blocks of more than 8 KiB; others in between */
@@ -41,6 +45,7 @@ enum {
     CACHE_BLOCKS_MIN = LIMIT(16, 2),
     CACHE_BYTES_MIN = LIMIT(64 << 10, 512), /* per class */
     CACHE_DRIFTS = LIMIT(6, 0),   /* plus so many times the square root of the class's blocks */
+    CACHE_DRIFTS_MID = LIMIT(2, 0), /* for blocks of more than 2 KiB: to fetch them costs little */
     SENTINEL_EVERY_SMALL = LIMIT(32, 2), /* one slab in so many reports its frees */
     SENTINEL_EVERY_MID = LIMIT(16, 2),
     CHECK_BACKOFF_MAX = 3,        /* log2 of the longest delay of a walk */

@@ -232,11 +232,12 @@ static void tend_pooled(struct heap *h)
     if (other == NULL) {
         return;
     }
+    heap_enter(other);
     if (remote_has_mail(other)) {
-        heap_enter(other);
         cache_give_up(other);
-        heap_leave(other);
     }
+    heap_tick(other);
+    heap_leave(other);
     heap_pool(other);
 }
 
@@ -278,6 +279,8 @@ static void tend(struct heap *h)
     adopt_tend();
     tend_pooled(h);
     run_tick();
+    super_tick();
+    heap_tick(h);
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         unsigned c = h->tend_class++ % CLASS_COUNT;
         if (h->front.list[c] != NULL) {

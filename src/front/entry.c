@@ -74,7 +74,7 @@ static void report_out_of_memory(size_t size)
     report_text(&r, " KiB of ");
     report_number(&r, map_granules << GRANULE_SHIFT >> 10);
     report_text(&r, " KiB, superslabs ");
-    report_number(&r, super_count());
+    report_number(&r, super_measure().superslabs);
     report_text(&r, ", large blocks ");
     report_number(&r, t.large_count);
     report_end(&r);
@@ -423,6 +423,7 @@ static void purge_own(void)
         for (unsigned c = 0; c < CLASS_COUNT; c++) {
             heap_release_current(h, c);
         }
+        heap_purge_slabs(h);
         heap_leave(h);
     }
 }
@@ -443,13 +444,12 @@ static void purge(void)
         next = h->next_pooled;
         heap_enter(h);
         cache_give_up(h);
+        heap_purge_slabs(h);
         heap_leave(h);
         heap_pool(h);
     }
     adopt_purge();
-    for (uint32_t id = HEAP_SHARED_ID; id <= heap_count(); id++) {
-        super_purge(&heaps[id].supers);
-    }
+    super_purge();
     remote_purge();
 }
 
@@ -472,7 +472,7 @@ bool entry_check(void)
         return true; /* nothing was ever allocated */
     }
     memcheck_hide();
-    bool sound = run_check() && large_check() && adopt_check();
+    bool sound = run_check() && large_check() && super_check() && adopt_check();
     for (uint32_t id = HEAP_SHARED_ID; sound && id <= heap_count(); id++) {
         /* a heap that a fork caught in the middle of a change is used no more */
         bool lost = heaps[id].state == HEAP_LOST;

@@ -438,6 +438,15 @@ bool run_is_clean(uint32_t g, size_t len)
     return !range_is_dirty(g, len);
 }
 
+bool run_is_dirty_in(uint32_t g, uint32_t mask)
+{
+    bool any = false;
+    for (; mask != 0 && !any; mask &= mask - 1) {
+        any = dirty[g + bits_first(mask)];
+    }
+    return any;
+}
+
 void run_mark_clean(uint32_t g, size_t len)
 {
     memset(dirty + g, 0, len);

@@ -57,6 +57,8 @@ void run_tick(void);
 void run_mark_dirty(uint32_t g, size_t len);
 bool run_is_dirty(uint32_t g, size_t len); /* all of it */
 bool run_is_clean(uint32_t g, size_t len); /* all of it */
+/* Any of the granules g + i whose bit i is set. */
+bool run_is_dirty_in(uint32_t g, uint32_t mask);
 void run_mark_clean(uint32_t g, size_t len);
 /* Clears the first `bytes` of a run's memory, as far as it is dirty. */
 void run_clear(uint32_t g, size_t bytes);

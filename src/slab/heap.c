@@ -2,6 +2,7 @@
 #include "slab/heap.h"
 
 #include "base/bits.h"
+#include "os/os.h"
 #include "slab/adopt.h"
 
 struct heap *heaps;
@@ -158,10 +159,19 @@ static uint32_t *list_of(struct size_class_state *cs, unsigned slab_place)
     return slab_place == PLACE_PARTIAL ? &cs->partial : &cs->full;
 }
 
+/* Whole pages are free from about this many free blocks on: few while blocks are small. */
+static uint16_t watch_at(const struct slab *s)
+{
+    size_t bytes = class_bytes[s->size_class];
+    unsigned used = s->capacity >> (bytes >= 2048 ? 1 : bytes >= 512 ? 2 : 3);
+    return (uint16_t)(s->capacity - used);
+}
+
 static void list_insert(struct size_class_state *cs, uint32_t g, unsigned slab_place)
 {
     uint32_t *head = list_of(cs, slab_place);
     slabs[g].place = (uint8_t)slab_place;
+    slabs[g].watch_at = watch_at(&slabs[g]);
     slabs[g].prev = 0;
     slabs[g].next = *head;
     if (*head != 0) {
@@ -185,6 +195,67 @@ static void list_remove(struct size_class_state *cs, uint32_t g)
     cs->partial_count -= s->place == PLACE_PARTIAL;
 }
 
+/* ---- slabs with free pages ---- */
+
+static void watch(struct heap *h, uint32_t g)
+{
+    struct slab *s = &slabs[g];
+    s->is_watched = true;
+    s->watch_at = s->capacity;
+    s->watched_ms = os_now_ms();
+    s->older = h->newest_watched;
+    s->newer = 0;
+    *(s->older != 0 ? &slabs[s->older].newer : &h->oldest_watched) = g;
+    h->newest_watched = g;
+}
+
+static void watch_if_due(struct heap *h, uint32_t g)
+{
+    if (slabs[g].free_count >= slabs[g].watch_at && !slabs[g].is_watched) {
+        watch(h, g);
+    }
+}
+
+static void unwatch(struct heap *h, uint32_t g)
+{
+    struct slab *s = &slabs[g];
+    s->watch_at = s->capacity;
+    if (s->is_watched) {
+        s->is_watched = false;
+        *(s->older != 0 ? &slabs[s->older].newer : &h->oldest_watched) = s->newer;
+        *(s->newer != 0 ? &slabs[s->newer].older : &h->newest_watched) = s->older;
+    }
+}
+
+/* Once more when half of what is used now is free. */
+static void purge_pages(struct heap *h, uint32_t g)
+{
+    struct slab *s = &slabs[g];
+    unwatch(h, g);
+    slab_purge(g);
+    s->watch_at = (uint16_t)(s->capacity - (s->capacity - s->free_count) / 2);
+}
+
+void heap_tick(struct heap *h)
+{
+    uint32_t now = os_now_ms();
+    for (int i = 0; i < PURGE_SLABS_MAX && h->oldest_watched != 0; i++) {
+        if (now - slabs[h->oldest_watched].watched_ms < DECAY_MS) {
+            break;
+        }
+        purge_pages(h, h->oldest_watched);
+    }
+}
+
+void heap_purge_slabs(struct heap *h)
+{
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        for (uint32_t g = h->classes[c].partial; g != 0; g = slabs[g].next) {
+            purge_pages(h, g);
+        }
+    }
+}
+
 static void set_words(uint32_t g, unsigned size_class, uint32_t word)
 {
     for (unsigned i = 0; i < slab_span(size_class); i++) {
@@ -205,7 +276,8 @@ static void set_list_limit(struct size_class_state *cs, unsigned size_class)
         return;
     }
     size_t slab_blocks = ((size_t)slab_span(size_class) << GRANULE_SHIFT) / class_bytes[size_class];
-    size_t drift = CACHE_DRIFTS * bits_sqrt(cs->slab_count * slab_blocks);
+    size_t drifts = slab_span(size_class) == SLAB_SMALL_GRANULES ? CACHE_DRIFTS : CACHE_DRIFTS_MID;
+    size_t drift = drifts * bits_sqrt(cs->slab_count * slab_blocks);
     size_t blocks = CACHE_BYTES_MIN / class_bytes[size_class] + drift;
     cs->list_limit = (uint32_t)(blocks > CACHE_BLOCKS_MIN ? blocks : CACHE_BLOCKS_MIN);
 }
@@ -220,6 +292,7 @@ void heap_unlink_slab(struct heap *h, uint32_t g)
     unsigned c = slabs[g].size_class;
     struct size_class_state *cs = &h->classes[c];
     list_remove(cs, g);
+    unwatch(h, g);
     slabs[g].place = PLACE_NONE;
     cs->slab_count--;
     count_away(cs, -(uint64_t)(slabs[g].capacity - slabs[g].free_count));
@@ -239,6 +312,7 @@ void heap_link_slab(struct heap *h, uint32_t g)
     bool open = cs->mode == MODE_CACHED && !s->is_sentinel;
     set_words(g, c, open ? h->front.id_word | c : closed_word(h, g));
     list_insert(cs, g, s->free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
+    watch_if_due(h, g);
 }
 
 void heap_open_slab(struct heap *h, unsigned size_class, const void *p)
@@ -281,7 +355,7 @@ static uint32_t fullest_partial(const struct size_class_state *cs)
 static bool add_slab(struct heap *h, unsigned size_class)
 {
     bool was_touched = false;
-    uint32_t g = super_alloc(&h->supers, slab_span(size_class), &was_touched);
+    uint32_t g = super_alloc(slab_span(size_class), &was_touched);
     if (g == RUN_NONE) {
         return false;
     }
@@ -303,6 +377,7 @@ static bool next_current(struct heap *h, unsigned size_class)
     }
     uint32_t g = fullest_partial(cs);
     list_remove(cs, g);
+    unwatch(h, g);
     slabs[g].place = PLACE_CURRENT;
     cs->current = g;
     return true;
@@ -359,8 +434,13 @@ void heap_put(struct heap *h, unsigned size_class, void *p)
         list_remove(cs, g);
         list_insert(cs, g, PLACE_PARTIAL);
     }
-    if (unlikely(s->free_count == s->capacity) && s->place == PLACE_PARTIAL) {
-        heap_retire_slab(h, g);
+    if (unlikely(s->free_count >= s->watch_at) && s->place == PLACE_PARTIAL) {
+        if (s->free_count == s->capacity) {
+            heap_retire_slab(h, g);
+        } else {
+            watch_if_due(h, g);
+            heap_tick(h);
+        }
     }
 }
 
@@ -375,6 +455,8 @@ void heap_release_current(struct heap *h, unsigned size_class)
     list_insert(cs, g, slabs[g].free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
     if (slabs[g].free_count == slabs[g].capacity) {
         heap_retire_slab(h, g);
+    } else {
+        watch_if_due(h, g);
     }
 }
 
@@ -444,9 +526,22 @@ static bool class_check(const struct heap *h, unsigned c)
            blocks_check(h, c);
 }
 
+/* The slabs that are watched are those on the list. */
+static bool watched_check(const struct heap *h)
+{
+    uint32_t older = 0;
+    for (uint32_t g = h->oldest_watched; g != 0; older = g, g = slabs[g].newer) {
+        if (slabs[g].older != older || !slabs[g].is_watched || slabs[g].place != PLACE_PARTIAL ||
+            WORD_OWNER(map_word(g)) != h->id) {
+            return false;
+        }
+    }
+    return older == h->newest_watched;
+}
+
 bool heap_check(struct heap *h)
 {
-    bool sound = super_check(&h->supers);
+    bool sound = watched_check(h);
     for (unsigned c = 0; sound && c < CLASS_COUNT; c++) {
         sound = class_check(h, c);
     }

@@ -73,7 +73,7 @@ struct heap {
     void *growing[GROWTH_HISTORY];       /* owner: results of recent growing reallocs */
     void *small_runs[GROWTH_HISTORY];    /* owner: blocks given a run while small */
     atomic_u64 remote_sent, remote_received;
-    uint32_t supers;                     /* under super_lock: superslabs with free granules */
+    uint32_t oldest_watched, newest_watched; /* owner: slabs with free pages, in order of time */
     uint32_t state;                      /* under the pool lock */
     struct heap *next_pooled;            /* under the pool lock */
     /* any thread: [MO-MAIL] */
@@ -125,14 +125,14 @@ unsigned heap_take(struct heap *h, unsigned size_class, unsigned want, void *res
 /* Block p, whose slab belongs to h, goes home. */
 void heap_put(struct heap *h, unsigned size_class, void *p);
 
-/* The same where it is simplest: the class drains, and the slab neither was full nor becomes wholly
- * free. Else nothing is done, and false returned. */
+/* The same where it is simplest: the class drains, and only the bitmap changes. Else nothing is done,
+ * and false returned. */
 HAK_INLINE bool heap_put_simple(struct heap *h, unsigned size_class, void *p)
 {
     struct size_class_state *cs = &h->classes[size_class];
     uint32_t g = slab_of(p, size_class);
     const struct slab *s = &slabs[g];
-    if (cs->mode != MODE_DRAINING || s->free_count == 0 || s->free_count + 1u >= s->capacity) {
+    if (cs->mode != MODE_DRAINING || s->free_count == 0 || s->free_count + 1u >= s->watch_at) {
         return false;
     }
     heap_enter(h);
@@ -154,5 +154,10 @@ void heap_unlink_slab(struct heap *h, uint32_t g);
 void heap_link_slab(struct heap *h, uint32_t g);
 /* A wholly free slab of h, on one of its lists, goes back to its superslab. */
 void heap_retire_slab(struct heap *h, uint32_t g);
+
+/* Pages that are free in slabs nothing was taken from for DECAY_MS go back, of a few slabs at a time;
+ * or of all slabs, at once. */
+void heap_tick(struct heap *h);
+void heap_purge_slabs(struct heap *h);
 
 bool heap_check(struct heap *h);

@@ -27,9 +27,12 @@ struct slab {
     uint8_t place;
     uint8_t is_sentinel;
     uint8_t was_touched;
-    uint32_t reserved;
+    uint16_t watch_at;   /* at so many free blocks the heap has something to do beyond the bitmap */
+    bool is_watched;     /* its free pages will be purged: it is on the heap's list of these */
     uint64_t bits[SLAB_WORDS]; /* of up to 320 blocks: on the same cache line as the rest */
-    char pad[CACHE_LINE - 24];
+    uint32_t older, newer; /* on that list */
+    uint32_t watched_ms;   /* since when */
+    char pad[CACHE_LINE - 36];
 };
 _Static_assert(sizeof(struct slab) == 576, "nine cache lines: neighbours use different cache sets");
 
@@ -73,6 +76,9 @@ HAK_INLINE void slab_put(uint32_t g, unsigned size_class, void *p)
     s->free_count++;
     s->word_hint = i / 64 < s->word_hint ? (uint16_t)(i / 64) : s->word_hint;
 }
+
+/* Pages that only free blocks lie on go back to the system. */
+void slab_purge(uint32_t g);
 
 bool slab_check(uint32_t g);
 /* p, whose map word is `word`, is a block that is not at home: live, on a list, or in a parcel. */

@@ -4,7 +4,7 @@
 #include "base/bits.h"
 #include "os/os.h"
 
-enum { SUPER_SEARCH_MAX = 8 };
+enum { SUPER_SEARCH_MAX = 4 };
 #define ALL_FREE UINT32_MAX
 
 _Static_assert(SUPER_GRANULES == 32, "the mask has one bit per granule");
@@ -12,29 +12,52 @@ _Static_assert(SUPER_GRANULES == 32, "the mask has one bit per granule");
 static struct super *supers;
 struct map_area super_area = {(void **)&supers, sizeof(struct super), SUPER_GRANULES, 0, 0, false};
 struct lock super_lock;
-static size_t superslabs; /* under super_lock */
+static struct {
+    uint32_t lists[SUPER_GRANULES + 1]; /* by the number of free granules; 0 is not used */
+    uint32_t end;    /* no superslab has this number or a higher one */
+    uint32_t cursor; /* where the next tick looks on */
+    size_t count, wholly_free;
+    uint32_t last_tick_ms;
+} tier; /* under super_lock */
 
-static void super_insert(uint32_t *home, uint32_t s)
+static void super_insert(uint32_t s)
 {
+    uint32_t *head = &tier.lists[bits_count(supers[s].free_mask)];
     supers[s].prev = 0;
-    supers[s].next = *home;
-    if (*home != 0) {
-        supers[*home].prev = s;
+    supers[s].next = *head;
+    if (*head != 0) {
+        supers[*head].prev = s;
     }
-    *home = s;
+    *head = s;
 }
 
-static void super_remove(uint32_t *home, uint32_t s)
+static void super_remove(uint32_t s)
 {
-    if (supers[s].next != 0) {
-        supers[supers[s].next].prev = supers[s].prev;
+    const struct super *r = &supers[s];
+    if (r->next != 0) {
+        supers[r->next].prev = r->prev;
     }
-    if (supers[s].prev != 0) {
-        supers[supers[s].prev].next = supers[s].next;
+    if (r->prev != 0) {
+        supers[r->prev].next = r->next;
     } else {
-        *home = supers[s].next;
+        tier.lists[bits_count(r->free_mask)] = r->next;
     }
 }
+
+static void set_free(uint32_t s, uint32_t mask)
+{
+    uint32_t before = supers[s].free_mask;
+    if (before != 0) {
+        super_remove(s);
+    }
+    supers[s].free_mask = mask;
+    if (mask != 0) {
+        super_insert(s);
+    }
+    tier.wholly_free += (mask == ALL_FREE) - (size_t)(before == ALL_FREE);
+}
+
+/* ---- slabs out ---- */
 
 static uint32_t super_mask(unsigned span)
 {
@@ -59,33 +82,17 @@ static unsigned super_place(uint32_t mask, unsigned span)
     return SUPER_GRANULES;
 }
 
-/* The fullest superslab among the first few that has room. */
-static uint32_t super_find(uint32_t *home, unsigned span)
-{
-    uint32_t best = 0;
-    unsigned best_free = SUPER_GRANULES + 1;
-    uint32_t s = *home;
-    for (int i = 0; s != 0 && (i < SUPER_SEARCH_MAX || best == 0); i++, s = supers[s].next) {
-        unsigned n = bits_count(supers[s].free_mask);
-        if (n < best_free && super_place(supers[s].free_mask, span) < SUPER_GRANULES) {
-            best = s;
-            best_free = n;
-        }
-    }
-    return best;
-}
-
 /* In a large heap a fresh superslab is one huge page: one fault and one TLB entry instead of 512. It
  * is resident at once, all of it. */
 static void use_huge_page(uint32_t g)
 {
-    if (superslabs >= HUGE_FROM_SUPERS && run_is_clean(g, SUPER_GRANULES) &&
+    if (tier.count >= HUGE_FROM_SUPERS && run_is_clean(g, SUPER_GRANULES) &&
         os_huge_pages(map_address(g), SUPER_GRANULES * GRANULE_BYTES)) {
         run_mark_dirty(g, SUPER_GRANULES);
     }
 }
 
-static uint32_t super_create(uint32_t *home)
+static uint32_t super_create(void)
 {
     uint32_t g = run_alloc(SUPER_GRANULES, SUPER_GRANULES);
     if (g == RUN_NONE) {
@@ -93,28 +100,37 @@ static uint32_t super_create(uint32_t *home)
     }
     use_huge_page(g);
     uint32_t s = g / SUPER_GRANULES;
-    supers[s].free_mask = ALL_FREE;
-    supers[s].home = home;
-    super_insert(home, s);
-    superslabs++;
+    supers[s].free_mask = 0;
+    supers[s].is_used = true;
+    set_free(s, ALL_FREE);
+    tier.end = s >= tier.end ? s + 1 : tier.end;
+    tier.count++;
     return s;
 }
 
-uint32_t super_alloc(uint32_t *home, unsigned span, bool *was_touched)
+/* The fullest with room; of those that are equally full a few are looked at. */
+static uint32_t super_find(unsigned span)
+{
+    for (unsigned n = span; n <= SUPER_GRANULES; n++) {
+        uint32_t s = tier.lists[n];
+        for (int i = 0; s != 0 && i < SUPER_SEARCH_MAX; i++, s = supers[s].next) {
+            if (super_place(supers[s].free_mask, span) < SUPER_GRANULES) {
+                return s;
+            }
+        }
+    }
+    return super_create();
+}
+
+uint32_t super_alloc(unsigned span, bool *was_touched)
 {
     lock_acquire(&super_lock);
-    uint32_t s = super_find(home, span);
-    if (s == 0) {
-        s = super_create(home);
-    }
     uint32_t g = RUN_NONE;
+    uint32_t s = super_find(span);
     if (s != 0) {
         unsigned at = super_place(supers[s].free_mask, span);
+        set_free(s, supers[s].free_mask & ~(super_mask(span) << at));
         g = s * SUPER_GRANULES + at;
-        supers[s].free_mask &= ~(super_mask(span) << at);
-        if (supers[s].free_mask == 0) {
-            super_remove(home, s);
-        }
         *was_touched = run_is_dirty(g, span);
         run_mark_dirty(g, span);
     }
@@ -122,80 +138,137 @@ uint32_t super_alloc(uint32_t *home, unsigned span, bool *was_touched)
     return g;
 }
 
+/* ---- slabs home ---- */
+
 static void super_release(uint32_t s)
 {
-    super_remove(supers[s].home, s);
-    superslabs--;
+    set_free(s, 0);
+    supers[s].is_used = false;
+    tier.count--;
     run_free(s * SUPER_GRANULES);
+}
+
+/* Wholly free superslabs beyond `keep` go back to the arena. */
+static void add_free(uint32_t s, uint32_t mask, size_t keep)
+{
+    set_free(s, supers[s].free_mask | mask);
+    if (supers[s].free_mask == ALL_FREE && tier.wholly_free > keep) {
+        super_release(s);
+    }
 }
 
 void super_free(uint32_t g, unsigned span)
 {
     uint32_t s = g / SUPER_GRANULES;
+    uint32_t now = os_now_ms();
     lock_acquire(&super_lock);
-    uint32_t before = supers[s].free_mask;
-    supers[s].free_mask = before | super_mask(span) << g % SUPER_GRANULES;
-    if (before == 0) {
-        super_insert(supers[s].home, s);
-    }
-    bool is_last = supers[s].next == 0 && supers[s].prev == 0;
-    if (supers[s].free_mask == ALL_FREE && !is_last) {
-        super_release(s);
-    }
+    supers[s].freed_ms = now;
+    add_free(s, super_mask(span) << g % SUPER_GRANULES, SUPERS_WARM);
     lock_release(&super_lock);
 }
 
-void super_purge(uint32_t *home)
+/* ---- giving back ---- */
+
+/* The free granules are taken while their pages go back, so that the lock need not be held. */
+static void purge_one(uint32_t s, size_t keep)
 {
+    uint32_t taken = supers[s].free_mask;
+    if (taken == ALL_FREE && keep == 0) {
+        super_release(s);
+        return;
+    }
+    set_free(s, 0);
+    lock_release(&super_lock);
+    for (uint32_t m = taken; m != 0;) {
+        unsigned first = bits_first(m);
+        unsigned n = bits_first(~((uint64_t)m >> first));
+        run_purge_range(s * SUPER_GRANULES + first, n);
+        m &= ~(super_mask(n) << first);
+    }
     lock_acquire(&super_lock);
-    uint32_t s = *home;
-    while (s != 0) {
-        uint32_t next = supers[s].next;
-        if (supers[s].free_mask == ALL_FREE) {
-            super_release(s);
-        } else {
-            for (uint32_t m = supers[s].free_mask; m != 0; m &= m - 1) {
-                run_purge_range(s * SUPER_GRANULES + bits_first(m), 1);
+    add_free(s, taken, keep);
+}
+
+static bool is_due(uint32_t s, uint32_t now)
+{
+    const struct super *r = &supers[s];
+    return r->is_used && bits_count(r->free_mask) >= PURGE_GRANULES_MIN && now - r->freed_ms >= DECAY_MS &&
+           run_is_dirty_in(s * SUPER_GRANULES, r->free_mask);
+}
+
+void super_tick(void)
+{
+    uint32_t now = os_now_ms();
+    if (!lock_try(&super_lock)) {
+        return;
+    }
+    if (now - tier.last_tick_ms >= DECAY_TICK_MS) {
+        tier.last_tick_ms = now;
+        for (uint32_t i = 0; i < tier.end / SUPER_TICK_PART + 1; i++) {
+            tier.cursor = tier.cursor + 1 < tier.end ? tier.cursor + 1 : 1;
+            if (tier.cursor < tier.end && is_due(tier.cursor, now)) {
+                purge_one(tier.cursor, SUPERS_WARM);
+                break; /* one at a time: bounds the pause of the thread that ticks */
             }
         }
-        s = next;
     }
     lock_release(&super_lock);
 }
 
-size_t super_free_granules(uint32_t *home)
-{
-    size_t n = 0;
-    lock_acquire(&super_lock);
-    for (uint32_t s = *home; s != 0; s = supers[s].next) {
-        n += bits_count(supers[s].free_mask);
-    }
-    lock_release(&super_lock);
-    return n;
-}
-
-size_t super_count(void)
+void super_purge(void)
 {
     lock_acquire(&super_lock);
-    size_t n = superslabs;
-    lock_release(&super_lock);
-    return n;
-}
-
-bool super_check(uint32_t *home)
-{
-    bool sound = true;
-    lock_acquire(&super_lock);
-    uint32_t before = 0;
-    for (uint32_t s = *home; sound && s != 0; before = s, s = supers[s].next) {
-        const struct run *r = &runs[s * SUPER_GRANULES];
-        sound = supers[s].prev == before && supers[s].home == home && supers[s].free_mask != 0 &&
-                r->state == RUN_USED && r->len == SUPER_GRANULES;
-        for (uint32_t m = supers[s].free_mask; m != 0; m &= m - 1) {
-            uint32_t word = map_word(s * SUPER_GRANULES + bits_first(m));
-            sound = sound && (word == 0 || word == CODE_FREED);
+    for (uint32_t s = 1; s < tier.end; s++) {
+        if (supers[s].is_used && supers[s].free_mask != 0) {
+            purge_one(s, 0);
         }
     }
+    lock_release(&super_lock);
+}
+
+/* ---- measure, check ---- */
+
+struct super_totals super_measure(void)
+{
+    lock_acquire(&super_lock);
+    struct super_totals t = {tier.count, 0};
+    for (uint32_t s = 1; s < tier.end; s++) {
+        t.free_granules += supers[s].is_used ? bits_count(supers[s].free_mask) : 0;
+    }
+    lock_release(&super_lock);
+    return t;
+}
+
+static bool super_is_sound(uint32_t s)
+{
+    const struct run *r = &runs[s * SUPER_GRANULES];
+    bool sound = r->state == RUN_USED && r->len == SUPER_GRANULES;
+    for (uint32_t m = supers[s].free_mask; m != 0; m &= m - 1) {
+        uint32_t word = map_word(s * SUPER_GRANULES + bits_first(m));
+        sound = sound && (word == 0 || word == CODE_FREED);
+    }
+    return sound;
+}
+
+/* Each superslab with free granules is on its list and on no other; all are counted. */
+bool super_check(void)
+{
+    size_t used = 0, with_free = 0, listed = 0;
+    bool sound = true;
+    lock_acquire(&super_lock);
+    for (uint32_t s = 1; sound && s < tier.end; s++) {
+        used += supers[s].is_used;
+        with_free += supers[s].is_used && supers[s].free_mask != 0;
+        sound = !supers[s].is_used || super_is_sound(s);
+    }
+    for (unsigned n = 1; n <= SUPER_GRANULES; n++) {
+        uint32_t before = 0;
+        for (uint32_t s = tier.lists[n]; sound && s != 0; before = s, s = supers[s].next) {
+            sound = supers[s].is_used && supers[s].prev == before &&
+                    bits_count(supers[s].free_mask) == n && listed++ < with_free;
+        }
+    }
+    sound = sound && used == tier.count && listed == with_free;
     lock_release(&super_lock);
     return sound;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Superslabs: 2 MiB runs, cut into slabs of one or eight granules for one home heap, so that the
- * map words of a superslab stay in one core's cache.
+ * Superslabs: 2 MiB runs, cut into slabs of one to eight granules. All heaps share them, so that a
+ * process has as few broken ones as can be: a new slab comes from the fullest superslab that has
+ * room, which lets the emptier ones become free.
  *
- * Owns: struct super of every 2 MiB. Threads: any. Lock: RANK_SUPER (it also guards the list
- * heads, which live in the heaps). Invariant: a superslab is on its home's list exactly while it
- * has a free granule; a wholly free one is kept only if it is the home's last.
+ * Owns: struct super of every 2 MiB. Threads: any. Lock: RANK_SUPER, not held while pages go back.
+ * Invariants: a superslab is on the list for its number of free granules (on none without any);
+ * at most SUPERS_WARM wholly free ones are kept, for those that come back at once.
  * Failure: RUN_NONE. Calls: run.
  */
 
@@ -14,21 +15,25 @@
 
 struct super {
     uint32_t free_mask;  /* bit i: granule i is free */
-    uint32_t next, prev; /* home's list, by superslab number; 0 ends it */
-    uint32_t *home;      /* head of the list it belongs to */
+    uint32_t next, prev; /* of the same number of free granules, by superslab number; 0 ends it */
+    uint32_t freed_ms;   /* when a slab was last freed in it */
+    bool is_used;        /* this run is a superslab */
 };
 
 extern struct map_area super_area;
 extern struct lock super_lock;
 
 /* The first granule of a free slab of `span` granules, and whether its memory was in use before. */
-uint32_t super_alloc(uint32_t *home, unsigned span, bool *was_touched);
+uint32_t super_alloc(unsigned span, bool *was_touched);
 void super_free(uint32_t g, unsigned span);
 
-/* Gives the free granules of a home's superslabs back to the system. */
-void super_purge(uint32_t *home);
+/* Looks at some superslabs: granules of theirs that are free for DECAY_MS go back to the system. */
+void super_tick(void);
+/* Gives all free granules back. */
+void super_purge(void);
 
-/* Free granules in a home's superslabs. */
-size_t super_free_granules(uint32_t *home);
-size_t super_count(void);
-bool super_check(uint32_t *home);
+struct super_totals {
+    size_t superslabs, free_granules;
+};
+struct super_totals super_measure(void);
+bool super_check(void);

@@ -30,7 +30,6 @@ static void add_heap(struct stats *s, const struct heap *h)
     }
     s->remote_sent += u64_load_relaxed(&h->remote_sent);
     s->remote_received += u64_load_relaxed(&h->remote_received);
-    s->free_bytes += super_free_granules((uint32_t *)&h->supers) << GRANULE_SHIFT;
 }
 
 struct stats stats_collect(void)
@@ -49,9 +48,10 @@ struct stats stats_collect(void)
     s.large_count = runs_now.large_count;
     s.large_bytes = runs_now.large_bytes;
     s.mapped_bytes = (runs_now.used_granules + runs_now.free_granules) << GRANULE_SHIFT;
-    s.free_bytes += runs_now.free_granules << GRANULE_SHIFT;
+    struct super_totals supers_now = super_measure();
+    s.free_bytes = (runs_now.free_granules + supers_now.free_granules) << GRANULE_SHIFT;
     s.dirty_bytes = runs_now.dirty_granules << GRANULE_SHIFT;
-    s.superslabs = super_count();
+    s.superslabs = supers_now.superslabs;
     return s;
 }
 

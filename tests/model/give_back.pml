@@ -6,8 +6,8 @@
  * under way; nobody gets a granule that another one has; a granule that is not dirty reads as zero;
  * a free finds the word of the present use of its memory, not of an earlier one; nothing is lost.
  * Method: two granules, which are one superslab of two slabs of one block each, or two runs of one
- * granule, or free. A and B are heaps with their threads. Each makes slabs in a superslab of its own,
- * takes over slabs of the other (one step here: handover.pml), passes their blocks to a third thread
+ * granule, or free. A and B are heaps with their threads. Each makes slabs in the one superslab, takes
+ * over slabs of the other (one step here: handover.pml), passes their blocks to a third thread
  * and purges (entry_purge). The third writes to blocks, frees them, and uses large blocks. A fourth
  * ticks: it purges free runs, without the lock. The words are cells (memory.pml). Purging a page is
  * an access to it: it must happen after the last use and before the next.
@@ -18,7 +18,7 @@
  * BROKEN_WORD_LATE       assertion  heap_retire_slab clears the word when the slab has left
  * BROKEN_GUARD           assertion  a superslab is released although a slab of it is used
  * BROKEN_GUARD_UNLOCKED  assertion  whether a superslab is wholly free is asked again without the lock
- * BROKEN_PURGE_UNLOCKED  assertion  super_purge gives granules back when it holds the lock no longer
+ * BROKEN_PURGE_UNLOCKED  assertion  granules are not taken while they are purged without the lock
  * BROKEN_PURGE_LISTED    assertion  a run that is purged is among the free ones meanwhile
  * BROKEN_CLEAN_LATE      assertion  a purged run is known to be clean when it is free again only
  * BROKEN_REFUSED         assertion  a run counts as clean although the system refused to take it
@@ -68,7 +68,8 @@
 #define WHOLE 3         /* both granules, as sets */
 
 byte free_runs = WHOLE; /* under the lock of runs */
-byte free_mask, super_home = NOBODY; /* of the superslab; under the lock of superslabs */
+byte free_mask;         /* of the superslab; under the lock of superslabs */
+bool is_super;          /* there is one */
 bool dirty[2];
 byte content[2];        /* 0: zeroes, else who wrote */
 byte holder[2] = NOBODY; /* heap that has the slab */
@@ -149,7 +150,7 @@ inline super_release(me)
         touch(me, SUPERS);
         touch(me, DIRTY(0)); /* range_is_dirty */
         touch(me, DIRTY(1));
-        super_home = NOBODY;
+        is_super = false;
         free_mask = 0;
         run_free(me, WHOLE);
     }
@@ -161,16 +162,16 @@ inline super_alloc(me, g)
     atomic {
         enter_supers(me);
         if
-        :: super_home == NOBODY && free_runs == WHOLE -> /* super_create, run_alloc */
+        :: !is_super && free_runs == WHOLE -> /* super_create, run_alloc */
             enter_runs(me);
             free_runs = 0;
             release(me, RUN_LOCK);
-            super_home = me;
+            is_super = true;
             free_mask = WHOLE;
         :: else
         fi;
         if
-        :: super_home == me && free_mask != 0 ->
+        :: free_mask != 0 ->
             pick(free_mask, g);
             free_mask = free_mask & ~BIT(g);
             touch(me, DIRTY(g));
@@ -181,7 +182,7 @@ inline super_alloc(me, g)
     }
 }
 
-/* is_last: the home has other superslabs or not, so this one may be kept. */
+/* One that is wholly free is kept or not: there may be others (SUPERS_WARM). */
 inline super_free(me, g, found)
 {
     atomic {
@@ -214,25 +215,32 @@ inline super_purge_granule(me, g, done)
     if :: dirty[g] -> purge(me, g, done); dirty[g] = !done; done = false; :: else fi
 }
 
+/* purge_one: the granules are taken while their pages go back without the lock. */
 inline super_purge(me, found, done)
 {
     atomic {
         enter_supers(me);
-        found = (super_home == me -> free_mask : 0);
-#ifdef BROKEN_PURGE_UNLOCKED
-        release(me, SUPER_LOCK);
-    }
-#endif
+        found = free_mask;
         if
-        :: found == WHOLE -> super_release(me);
-        :: found == 1 -> super_purge_granule(me, 0, done);
-        :: found == 2 -> super_purge_granule(me, 1, done);
-        :: found == 0
+        :: found == WHOLE -> super_release(me); found = 0;
+        :: true
         fi;
 #ifndef BROKEN_PURGE_UNLOCKED
+        free_mask = free_mask & ~found;
+#endif
         release(me, SUPER_LOCK);
     }
-#endif
+    if :: found & 1 -> super_purge_granule(me, 0, done); :: else fi;
+    if :: found & 2 -> super_purge_granule(me, 1, done); :: else fi;
+    atomic {
+        enter_supers(me);
+        free_mask = free_mask | found;
+        if
+        :: free_mask == WHOLE -> super_release(me);
+        :: true
+        fi;
+        release(me, SUPER_LOCK);
+    }
     found = 0;
 }
 
@@ -440,8 +448,7 @@ end:
     timeout -> /* nothing can move any more */
     assert(used == 0 && passed == 0);
     assert(holder[0] == NOBODY && holder[1] == NOBODY);
-    assert(super_home == NOBODY && free_runs == WHOLE ||
-           super_home != NOBODY && free_runs == 0 && free_mask == WHOLE);
+    assert(!is_super && free_runs == WHOLE || is_super && free_runs == 0 && free_mask == WHOLE);
 }
 
 init

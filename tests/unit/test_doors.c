@@ -21,7 +21,6 @@ static struct {
     struct parcel *parcels[PARCELS_SPARE_MAX + 2];
     void *block; /* of heap */
     uint32_t run, slab;
-    uint32_t home;
 } things;
 
 /* ---- the doors ---- */
@@ -55,7 +54,7 @@ static void go_take_all_pooled(void)
 static void go_super_alloc(void)
 {
     bool touched;
-    CHECK(super_alloc(&things.home, 1, &touched) != RUN_NONE);
+    CHECK(super_alloc(1, &touched) != RUN_NONE);
 }
 
 static void go_super_free(void)
@@ -65,12 +64,13 @@ static void go_super_free(void)
 
 static void go_super_purge(void)
 {
-    super_purge(&things.home);
+    super_purge();
 }
 
 static void go_super_measure(void)
 {
-    CHECK(super_free_granules(&things.home) > 0 && super_count() > 0 && super_check(&things.home));
+    struct super_totals t = super_measure();
+    CHECK(t.free_granules > 0 && t.superslabs > 0 && super_check());
 }
 
 static void go_run_alloc(void)
@@ -189,9 +189,8 @@ static void prepare(void)
     CHECK(things.heap != NULL && things.other != NULL);
     things.block = crew_malloc(things.heap, c);
     things.run = run_alloc(5, 1);
-    things.home = 0;
-    things.slab = super_alloc(&things.home, 1, &touched);
-    CHECK(super_alloc(&things.home, 1, &touched) != RUN_NONE); /* or the superslab would go */
+    things.slab = super_alloc(1, &touched);
+    CHECK(super_alloc(1, &touched) != RUN_NONE); /* or the superslab would go */
     for (unsigned i = 0; i < PARCELS_SPARE_MAX + 2; i++) { /* as they come in the mail */
         void *p = crew_malloc(things.heap, c);
         remote_send(things.other, p, map_word_of(p));

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Goal: pages that only free blocks lie on go back when nothing was taken from their slab for DECAY_MS,
+ * or at once when all is to be purged; no byte of a block in use is lost, and what is taken again is
+ * whole.
+ * Method: resident pages by mincore; a heap without a thread, scripted cases, then a random driver whose
+ * blocks carry patterns.
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os/os.h"
+#include "slab/heap.h"
+#include "unit.h"
+
+enum { OPERATIONS = 20000, MODEL_BLOCKS = 600, LOOKS_MAX = 100, KEEP_ONE_IN = 8 };
+
+static struct heap *heap;
+static char *blocks[SLAB_BLOCKS_MAX];
+
+static size_t resident_pages(uint32_t g, unsigned c)
+{
+    size_t n = ((size_t)slab_span(c) << GRANULE_SHIFT) / os_page_bytes();
+    unsigned char present[SLAB_MID_GRANULES * 16];
+    assert_true(n <= sizeof present);
+    assert_int_equal(mincore(map_address(g), n * os_page_bytes(), present), 0);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        count += present[i] & 1u;
+    }
+    return count;
+}
+
+static char *take_one(unsigned c, size_t key)
+{
+    void *p = NULL;
+    assert_int_equal(heap_take(heap, c, 1, NULL, &p), 1);
+    memory_fill(p, class_bytes[c], key);
+    return p;
+}
+
+/* A slab of the class, all of whose blocks are in use; the next one is the current slab. */
+static uint32_t fill_slab(unsigned c, unsigned *count, char **next)
+{
+    blocks[0] = take_one(c, 0);
+    uint32_t g = slab_of(blocks[0], c);
+    *count = slabs[g].capacity;
+    for (unsigned i = 1; i < *count; i++) {
+        blocks[i] = take_one(c, i);
+    }
+    *next = take_one(c, *count);
+    assert_int_equal(slabs[g].place, PLACE_FULL);
+    return g;
+}
+
+static bool is_kept(unsigned i)
+{
+    return i % KEEP_ONE_IN == 3;
+}
+
+static void free_most(unsigned c, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (!is_kept(i)) {
+            heap_put(heap, c, blocks[i]);
+        }
+    }
+    assert_true(heap_check(heap));
+}
+
+static void check_and_free_rest(unsigned c, unsigned count, char *next)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (is_kept(i)) {
+            assert_true(memory_holds(blocks[i], class_bytes[c], i));
+            heap_put(heap, c, blocks[i]);
+        }
+    }
+    heap_put(heap, c, next);
+    heap_release_current(heap, c);
+    assert_int_equal(heap->classes[c].slab_count, 0);
+    assert_int_equal(heap->oldest_watched | heap->newest_watched, 0);
+    assert_true(heap_check(heap));
+}
+
+/* The least that the blocks in use need. */
+static size_t pages_in_use(unsigned c, unsigned count)
+{
+    size_t page = os_page_bytes(), pages = 0, last = SIZE_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        size_t from = i * (size_t)class_bytes[c] / page;
+        size_t to = ((i + 1) * (size_t)class_bytes[c] - 1) / page;
+        for (; is_kept(i) && from <= to; from++) {
+            pages += from != last;
+            last = from;
+        }
+    }
+    return pages;
+}
+
+static void tick_until(uint32_t g, unsigned c, size_t pages)
+{
+    for (int i = 0; i < LOOKS_MAX && resident_pages(g, c) > pages; i++) {
+        for (uint32_t start = os_now_ms(); os_now_ms() - start <= DECAY_MS;) {
+            usleep(1000);
+        }
+        heap_tick(heap);
+    }
+}
+
+static void test_free_pages_decay(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {700, 2000, 4000, 9000, 40000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned c = class_of_size(sizes[i]), count;
+        char *next;
+        uint32_t g = fill_slab(c, &count, &next);
+        size_t before = resident_pages(g, c);
+        free_most(c, count);
+        size_t least = pages_in_use(c, count);
+        assert_true(slabs[g].is_watched);
+        if (!BUILD_TINY) {
+            heap_tick(heap); /* too young */
+            assert_int_equal(resident_pages(g, c), before);
+        }
+        tick_until(g, c, least);
+        assert_int_equal(resident_pages(g, c), least);
+        assert_true(least < before && !slabs[g].is_watched);
+        check_and_free_rest(c, count, next);
+    }
+}
+
+static void test_all_pages_at_once(void **state)
+{
+    (void)state;
+    unsigned c = class_of_size(5000), count;
+    char *next;
+    uint32_t g = fill_slab(c, &count, &next);
+    free_most(c, count);
+    heap_purge_slabs(heap);
+    assert_int_equal(resident_pages(g, c), pages_in_use(c, count));
+    check_and_free_rest(c, count, next);
+}
+
+/* What the program takes from is left alone. */
+static void test_the_current_slab_is_not_watched(void **state)
+{
+    (void)state;
+    unsigned c = class_of_size(5000), count;
+    char *next;
+    uint32_t g = fill_slab(c, &count, &next);
+    free_most(c, count);
+    assert_true(slabs[g].is_watched);
+    while (slabs[g].place != PLACE_CURRENT) { /* the current one is used up first */
+        take_one(c, 1);
+    }
+    assert_false(slabs[g].is_watched);
+    assert_int_equal(heap->oldest_watched, 0);
+    assert_true(heap_check(heap));
+}
+
+/* ---- at random ---- */
+
+static struct {
+    char *p;
+    unsigned c;
+    size_t key;
+} model[MODEL_BLOCKS];
+
+static void test_random_operations(void **state)
+{
+    (void)state;
+    uint64_t random = random_seed();
+    static const size_t sizes[] = {300, 1500, 4000, 12000};
+    for (size_t key = 0; key < OPERATIONS; key++) {
+        size_t i = random_below(&random, MODEL_BLOCKS);
+        if (model[i].p != NULL) {
+            assert_true(memory_holds(model[i].p, class_bytes[model[i].c], model[i].key));
+            heap_put(heap, model[i].c, model[i].p);
+            model[i].p = NULL;
+        } else if (random_below(&random, 8) < (key / 4000 % 2 == 0 ? 7u : 2u)) {
+            model[i].c = class_of_size(sizes[random_below(&random, 4)]);
+            model[i].key = key;
+            model[i].p = take_one(model[i].c, key);
+        }
+        if (random_below(&random, 64) == 0) {
+            heap_purge_slabs(heap);
+        }
+        heap_tick(heap);
+        if (key % 64 == 0) {
+            assert_true(heap_check(heap));
+        }
+    }
+    for (size_t i = 0; i < MODEL_BLOCKS; i++) {
+        if (model[i].p != NULL) {
+            assert_true(memory_holds(model[i].p, class_bytes[model[i].c], model[i].key));
+            heap_put(heap, model[i].c, model[i].p);
+        }
+    }
+    assert_true(heap_check(heap));
+}
+
+static int start(void **state)
+{
+    int failed = unit_start(state);
+    heap = failed ? NULL : heap_acquire();
+    return heap == NULL ? -1 : 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_free_pages_decay),
+        cmocka_unit_test(test_all_pages_at_once),
+        cmocka_unit_test(test_random_operations),
+        cmocka_unit_test(test_the_current_slab_is_not_watched),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}
