@@ -13,6 +13,7 @@
 #include "slab/super.c"
 #include "slab/slab.c"
 #include "slab/heap.c"
+#include "slab/pages.c"
 #include "slab/remote.c"
 #include "slab/adopt.c"
 #include "large/large.c"

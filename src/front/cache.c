@@ -2,6 +2,7 @@
 #include "front/cache.h"
 
 #include "slab/adopt.h"
+#include "slab/pages.h"
 #include "slab/remote.h"
 
 HAK_INLINE void push(struct heap *h, unsigned size_class, void *p)
@@ -236,7 +237,7 @@ static void tend_pooled(struct heap *h)
     if (remote_has_mail(other)) {
         cache_give_up(other);
     }
-    heap_tick(other);
+    pages_tick(other);
     heap_leave(other);
     heap_pool(other);
 }
@@ -280,7 +281,7 @@ static void tend(struct heap *h)
     tend_pooled(h);
     run_tick();
     super_tick();
-    heap_tick(h);
+    pages_tick(h);
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         unsigned c = h->tend_class++ % CLASS_COUNT;
         if (h->front.list[c] != NULL) {

@@ -14,6 +14,7 @@
 #include "run/config.h"
 #include "run/init.h"
 #include "slab/adopt.h"
+#include "slab/pages.h"
 #include "slab/remote.h"
 
 #define SIZE_LIMIT ((size_t)PTRDIFF_MAX)
@@ -423,7 +424,7 @@ static void purge_own(void)
         for (unsigned c = 0; c < CLASS_COUNT; c++) {
             heap_release_current(h, c);
         }
-        heap_purge_slabs(h);
+        pages_purge(h);
         heap_leave(h);
     }
 }
@@ -444,7 +445,7 @@ static void purge(void)
         next = h->next_pooled;
         heap_enter(h);
         cache_give_up(h);
-        heap_purge_slabs(h);
+        pages_purge(h);
         heap_leave(h);
         heap_pool(h);
     }
@@ -458,12 +459,12 @@ bool entry_purge(void)
     if (!init_once()) {
         return false;
     }
+    uint32_t before = run_purges();
     memcheck_hide();
     purge();
     memcheck_show();
-    size_t before = run_measure().dirty_granules;
     run_purge_all();
-    return before > run_measure().dirty_granules;
+    return run_purges() != before;
 }
 
 bool entry_check(void)

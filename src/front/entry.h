@@ -75,7 +75,7 @@ void *entry_take_large(size_t size, size_t alignment, bool zero);
 void entry_give(void *p, struct front *f, uint32_t word_xor_id);
 size_t entry_capacity(const void *p);
 
-/* Gives back all free memory that the calling thread can reach; true if any was. */
+/* Gives back all free memory that the calling thread can reach; true if any went meanwhile. */
 bool entry_purge(void);
 /* Walks the invariants of every box; no other thread may allocate meanwhile. */
 bool entry_check(void);

@@ -66,6 +66,9 @@ void run_clear(uint32_t g, size_t bytes);
 void run_purge_range(uint32_t g, size_t len);
 /* Gives every free page back now. */
 void run_purge_all(void);
+/* Gives pages of the granules back that hold nothing; counts, as run_purge_range does, what went. */
+void run_purge_pages(void *start, size_t bytes);
+uint32_t run_purges(void);
 
 struct run_totals {
     size_t used_granules, free_granules, dirty_granules;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/adopt.h"
 
+#include "slab/pages.h"
 #include "slab/remote.h"
 
 struct lock shared_heap_lock;
@@ -110,7 +111,7 @@ void adopt_tend(void)
                u32_load_relaxed(&watched) != 0;
     if (any && lock_try(&shared_heap_lock)) {
         settle();
-        heap_tick(shared_heap());
+        pages_tick(shared_heap());
         lock_release(&shared_heap_lock);
     }
 }
@@ -132,7 +133,7 @@ void adopt_purge(void)
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         heap_release_current(shared_heap(), c); /* nobody would come back to one that is wholly free */
     }
-    heap_purge_slabs(shared_heap());
+    pages_purge(shared_heap());
     lock_release(&shared_heap_lock);
 }
 

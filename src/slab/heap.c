@@ -2,8 +2,8 @@
 #include "slab/heap.h"
 
 #include "base/bits.h"
-#include "os/os.h"
 #include "slab/adopt.h"
+#include "slab/pages.h"
 
 struct heap *heaps;
 struct map_area heap_area = {(void **)&heaps, sizeof(struct heap), 0, HEAP_COUNT_MAX + 2, 0, false};
@@ -159,19 +159,11 @@ static uint32_t *list_of(struct size_class_state *cs, unsigned slab_place)
     return slab_place == PLACE_PARTIAL ? &cs->partial : &cs->full;
 }
 
-/* Whole pages are free from about this many free blocks on: few while blocks are small. */
-static uint16_t watch_at(const struct slab *s)
-{
-    size_t bytes = class_bytes[s->size_class];
-    unsigned used = s->capacity >> (bytes >= 2048 ? 1 : bytes >= 512 ? 2 : 3);
-    return (uint16_t)(s->capacity - used);
-}
-
 static void list_insert(struct size_class_state *cs, uint32_t g, unsigned slab_place)
 {
     uint32_t *head = list_of(cs, slab_place);
     slabs[g].place = (uint8_t)slab_place;
-    slabs[g].watch_at = watch_at(&slabs[g]);
+    slabs[g].watch_at = pages_watch_at(&slabs[g]);
     slabs[g].prev = 0;
     slabs[g].next = *head;
     if (*head != 0) {
@@ -193,67 +185,6 @@ static void list_remove(struct size_class_state *cs, uint32_t g)
         *list_of(cs, s->place) = s->next;
     }
     cs->partial_count -= s->place == PLACE_PARTIAL;
-}
-
-/* ---- slabs with free pages ---- */
-
-static void watch(struct heap *h, uint32_t g)
-{
-    struct slab *s = &slabs[g];
-    s->is_watched = true;
-    s->watch_at = s->capacity;
-    s->watched_ms = os_now_ms();
-    s->older = h->newest_watched;
-    s->newer = 0;
-    *(s->older != 0 ? &slabs[s->older].newer : &h->oldest_watched) = g;
-    h->newest_watched = g;
-}
-
-static void watch_if_due(struct heap *h, uint32_t g)
-{
-    if (slabs[g].free_count >= slabs[g].watch_at && !slabs[g].is_watched) {
-        watch(h, g);
-    }
-}
-
-static void unwatch(struct heap *h, uint32_t g)
-{
-    struct slab *s = &slabs[g];
-    s->watch_at = s->capacity;
-    if (s->is_watched) {
-        s->is_watched = false;
-        *(s->older != 0 ? &slabs[s->older].newer : &h->oldest_watched) = s->newer;
-        *(s->newer != 0 ? &slabs[s->newer].older : &h->newest_watched) = s->older;
-    }
-}
-
-/* Once more when half of what is used now is free. */
-static void purge_pages(struct heap *h, uint32_t g)
-{
-    struct slab *s = &slabs[g];
-    unwatch(h, g);
-    slab_purge(g);
-    s->watch_at = (uint16_t)(s->capacity - (s->capacity - s->free_count) / 2);
-}
-
-void heap_tick(struct heap *h)
-{
-    uint32_t now = os_now_ms();
-    for (int i = 0; i < PURGE_SLABS_MAX && h->oldest_watched != 0; i++) {
-        if (now - slabs[h->oldest_watched].watched_ms < DECAY_MS) {
-            break;
-        }
-        purge_pages(h, h->oldest_watched);
-    }
-}
-
-void heap_purge_slabs(struct heap *h)
-{
-    for (unsigned c = 0; c < CLASS_COUNT; c++) {
-        for (uint32_t g = h->classes[c].partial; g != 0; g = slabs[g].next) {
-            purge_pages(h, g);
-        }
-    }
 }
 
 static void set_words(uint32_t g, unsigned size_class, uint32_t word)
@@ -292,7 +223,7 @@ void heap_unlink_slab(struct heap *h, uint32_t g)
     unsigned c = slabs[g].size_class;
     struct size_class_state *cs = &h->classes[c];
     list_remove(cs, g);
-    unwatch(h, g);
+    pages_unwatch(h, g);
     slabs[g].place = PLACE_NONE;
     cs->slab_count--;
     count_away(cs, -(uint64_t)(slabs[g].capacity - slabs[g].free_count));
@@ -312,7 +243,7 @@ void heap_link_slab(struct heap *h, uint32_t g)
     bool open = cs->mode == MODE_CACHED && !s->is_sentinel;
     set_words(g, c, open ? h->front.id_word | c : closed_word(h, g));
     list_insert(cs, g, s->free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
-    watch_if_due(h, g);
+    pages_watch(h, g);
 }
 
 void heap_open_slab(struct heap *h, unsigned size_class, const void *p)
@@ -377,7 +308,7 @@ static bool next_current(struct heap *h, unsigned size_class)
     }
     uint32_t g = fullest_partial(cs);
     list_remove(cs, g);
-    unwatch(h, g);
+    pages_unwatch(h, g);
     slabs[g].place = PLACE_CURRENT;
     cs->current = g;
     return true;
@@ -438,8 +369,8 @@ void heap_put(struct heap *h, unsigned size_class, void *p)
         if (s->free_count == s->capacity) {
             heap_retire_slab(h, g);
         } else {
-            watch_if_due(h, g);
-            heap_tick(h);
+            pages_watch(h, g);
+            pages_tick(h);
         }
     }
 }
@@ -456,7 +387,7 @@ void heap_release_current(struct heap *h, unsigned size_class)
     if (slabs[g].free_count == slabs[g].capacity) {
         heap_retire_slab(h, g);
     } else {
-        watch_if_due(h, g);
+        pages_watch(h, g);
     }
 }
 
@@ -526,22 +457,9 @@ static bool class_check(const struct heap *h, unsigned c)
            blocks_check(h, c);
 }
 
-/* The slabs that are watched are those on the list. */
-static bool watched_check(const struct heap *h)
-{
-    uint32_t older = 0;
-    for (uint32_t g = h->oldest_watched; g != 0; older = g, g = slabs[g].newer) {
-        if (slabs[g].older != older || !slabs[g].is_watched || slabs[g].place != PLACE_PARTIAL ||
-            WORD_OWNER(map_word(g)) != h->id) {
-            return false;
-        }
-    }
-    return older == h->newest_watched;
-}
-
 bool heap_check(struct heap *h)
 {
-    bool sound = watched_check(h);
+    bool sound = pages_check(h);
     for (unsigned c = 0; sound && c < CLASS_COUNT; c++) {
         sound = class_check(h, c);
     }

@@ -155,9 +155,4 @@ void heap_link_slab(struct heap *h, uint32_t g);
 /* A wholly free slab of h, on one of its lists, goes back to its superslab. */
 void heap_retire_slab(struct heap *h, uint32_t g);
 
-/* Pages that are free in slabs nothing was taken from for DECAY_MS go back, of a few slabs at a time;
- * or of all slabs, at once. */
-void heap_tick(struct heap *h);
-void heap_purge_slabs(struct heap *h);
-
 bool heap_check(struct heap *h);

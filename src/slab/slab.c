@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "os/os.h"
 #include "os/report.h"
 
 struct slab *slabs;
@@ -22,6 +21,7 @@ void slab_init(uint32_t g, unsigned size_class, bool was_touched)
     s->size_class = (uint8_t)size_class;
     s->place = PLACE_NONE;
     s->is_sentinel = s->is_watched = false;
+    s->purged_at = 0;
     s->was_touched = was_touched;
     memset(s->bits, 0xff, words * sizeof s->bits[0]);
     if (capacity % 64 != 0) {
@@ -72,38 +72,6 @@ unsigned slab_take(uint32_t g, unsigned want, void ***tail)
     unsigned end = last < limit ? last + 1 : limit;
     s->fresh_block = end > s->fresh_block ? (uint16_t)end : s->fresh_block;
     return taken;
-}
-
-/* The first block from i on that is free, or that is not; capacity if there is none. */
-static unsigned next_block(const struct slab *s, unsigned i, bool is_free)
-{
-    while (i < s->capacity) {
-        uint64_t bits = (is_free ? s->bits[i / 64] : ~s->bits[i / 64]) >> i % 64;
-        if (bits != 0) {
-            i += bits_first(bits);
-            return i < s->capacity ? i : s->capacity;
-        }
-        i = (i / 64 + 1) * 64;
-    }
-    return s->capacity;
-}
-
-void slab_purge(uint32_t g)
-{
-    const struct slab *s = &slabs[g];
-    size_t page = os_page_bytes();
-    size_t size = class_bytes[s->size_class];
-    size_t touched = s->was_touched ? (size_t)slab_span(s->size_class) << GRANULE_SHIFT
-                                    : s->fresh_block * size;
-    for (unsigned i = next_block(s, 0, true), end; i < s->capacity; i = next_block(s, end, true)) {
-        end = next_block(s, i, false);
-        size_t from = (i * size + page - 1) & ~(page - 1);
-        size_t to = end == s->capacity || end * size > touched ? touched + page - 1 : end * size;
-        to &= ~(page - 1);
-        if (from < to) {
-            os_purge((char *)map_address(g) + from, to - from);
-        }
-    }
 }
 
 HAK_COLD _Noreturn void slab_reject(const void *p, bool is_block)

@@ -32,7 +32,8 @@ struct slab {
     uint64_t bits[SLAB_WORDS]; /* of up to 320 blocks: on the same cache line as the rest */
     uint32_t older, newer; /* on that list */
     uint32_t watched_ms;   /* since when */
-    char pad[CACHE_LINE - 36];
+    uint16_t purged_at;    /* its free pages went at so many free blocks, and none was taken since */
+    char pad[CACHE_LINE - 38];
 };
 _Static_assert(sizeof(struct slab) == 576, "nine cache lines: neighbours use different cache sets");
 
@@ -76,9 +77,6 @@ HAK_INLINE void slab_put(uint32_t g, unsigned size_class, void *p)
     s->free_count++;
     s->word_hint = i / 64 < s->word_hint ? (uint16_t)(i / 64) : s->word_hint;
 }
-
-/* Pages that only free blocks lie on go back to the system. */
-void slab_purge(uint32_t g);
 
 bool slab_check(uint32_t g);
 /* p, whose map word is `word`, is a block that is not at home: live, on a list, or in a parcel. */

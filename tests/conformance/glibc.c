@@ -173,13 +173,13 @@ static void mallinfo2_adds_up(void **state)
 
 /* ---- malloc_trim(3) ---- */
 
-static void malloc_trim_says_whether_memory_went_back(void **state)
+static int trim_after_a_peak(void)
 {
     enum { BLOCKS = 50000, BLOCK_BYTES = 1000 };
     static char *blocks[BLOCKS];
+    int trimmed;
     void *last;
 
-    (void)state;
     for (int i = 0; i < BLOCKS; i++) {
         assert_non_null(blocks[i] = malloc(BLOCK_BYTES));
         memset(blocks[i], 1, BLOCK_BYTES);
@@ -187,9 +187,23 @@ static void malloc_trim_says_whether_memory_went_back(void **state)
     last = malloc(BLOCK_BYTES); /* keeps glibc from giving the end of its heap back by itself */
     for (int i = 0; i < BLOCKS; i++)
         free(blocks[i]);
-    assert_int_equal(malloc_trim(0), 1);
-    assert_conforms(malloc_trim(0) == 0, "malloc_trim-says-1-for-nothing");
+    trimmed = malloc_trim(0);
     free(last);
+    return trimmed;
+}
+
+/* On a slow machine all may have gone by itself before. */
+static void malloc_trim_says_whether_memory_went_back(void **state)
+{
+    enum { TRIES = 100 };
+    int tries = 1;
+
+    (void)state;
+    while (trim_after_a_peak() != 1 && tries < TRIES)
+        tries++;
+    assert_in_range(tries, 1, TRIES - 1);
+    malloc_trim(0);
+    assert_conforms(malloc_trim(0) == 0, "malloc_trim-says-1-for-nothing");
 }
 
 /* ---- malloc_info(3) ---- */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "os/os.h"
-#include "slab/heap.h"
+#include "slab/pages.h"
 #include "unit.h"
 
 enum { OPERATIONS = 20000, MODEL_BLOCKS = 600, LOOKS_MAX = 100, KEEP_ONE_IN = 8 };
@@ -104,7 +104,7 @@ static void tick_until(uint32_t g, unsigned c, size_t pages)
         for (uint32_t start = os_now_ms(); os_now_ms() - start <= DECAY_MS;) {
             usleep(1000);
         }
-        heap_tick(heap);
+        pages_tick(heap);
     }
 }
 
@@ -121,7 +121,7 @@ static void test_free_pages_decay(void **state)
         size_t least = pages_in_use(c, count);
         assert_true(slabs[g].is_watched);
         if (!BUILD_TINY) {
-            heap_tick(heap); /* too young */
+            pages_tick(heap); /* too young */
             assert_int_equal(resident_pages(g, c), before);
         }
         tick_until(g, c, least);
@@ -138,7 +138,7 @@ static void test_all_pages_at_once(void **state)
     char *next;
     uint32_t g = fill_slab(c, &count, &next);
     free_most(c, count);
-    heap_purge_slabs(heap);
+    pages_purge(heap);
     assert_int_equal(resident_pages(g, c), pages_in_use(c, count));
     check_and_free_rest(c, count, next);
 }
@@ -185,9 +185,9 @@ static void test_random_operations(void **state)
             model[i].p = take_one(model[i].c, key);
         }
         if (random_below(&random, 64) == 0) {
-            heap_purge_slabs(heap);
+            pages_purge(heap);
         }
-        heap_tick(heap);
+        pages_tick(heap);
         if (key % 64 == 0) {
             assert_true(heap_check(heap));
         }
