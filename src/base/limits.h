@@ -24,8 +24,9 @@ enum {
     SUPERS_WARM = 1,              /* wholly free superslabs that are kept */
     SUPER_TICK_PART = LIMIT(16, 1), /* a tick looks at this part of the superslabs */
     PURGE_SLABS_MAX = 8,          /* slabs whose pages go back at a time: bounds the pause */
-    PURGE_GRANULES_MIN = LIMIT(4, 1), /* fewer free ones are not worth breaking a huge page */
+    PURGE_GRANULES_MIN = LIMIT(4, 1), /* fewer free ones are left for the next slabs */
     HUGE_FROM_SUPERS = LIMIT(8, 1), /* processes with so many (16 MiB) ask for huge pages */
+    DENSE_SLABS_MIN = LIMIT(8, 2), /* a heap with so many of a class will use up one more */
     SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX: 31 or more in a slab */
     SLAB_MID_GRANULES = 8,        /* 512 KiB: blocks of more than 8 KiB; others in between */
     SMALL_BYTES_MAX = 2048 + 64,

@@ -251,8 +251,9 @@ static void send_list_home(struct heap *h, unsigned size_class)
 }
 
 /* If the list was never empty since the last time, part of it is not needed: what a phase of the
- * program left behind returns by halves. If not even its first block is another one, none is, and a
- * few blocks would keep many slabs from becoming free. */
+ * program left behind returns by halves. If even its first block is the same one, nobody seems to use
+ * it, and a few blocks would keep many slabs from becoming free: the whole list goes, at the price of a
+ * refill should it be used after all. */
 static void tend_list(struct heap *h, unsigned size_class)
 {
     struct size_class_state *cs = &h->classes[size_class];
@@ -277,10 +278,12 @@ static void tend(struct heap *h)
         return;
     }
     h->tend_countdown = TEND_EVERY;
+    heap_leave(h); /* h is whole: a fork during the system calls need not lose it */
     adopt_tend();
     tend_pooled(h);
     run_tick();
     super_tick();
+    heap_enter(h);
     pages_tick(h);
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         unsigned c = h->tend_class++ % CLASS_COUNT;

@@ -27,9 +27,6 @@
 
 extern char **environ;
 
-enum { HUGE_PAGE_BYTES = 2 << 20 };
-static atomic_u32 huge_asked;
-
 static atomic_u32 fail_every;
 static atomic_u32 fail_counter;
 
@@ -96,10 +93,6 @@ bool os_purge(void *addr, size_t bytes)
     int saved = errno;
     bool done = !injected_failure() && madvise(addr, bytes, MADV_DONTNEED) == 0;
     errno = saved;
-    /* relaxed: at worst one call too many or too few, for advice */
-    if (done && bytes >= HUGE_PAGE_BYTES && u32_load_relaxed(&huge_asked) != 0) {
-        os_no_huge_pages(addr, bytes);
-    }
     return done;
 }
 
@@ -267,15 +260,25 @@ static bool system_gives_huge_pages(void)
     return known == YES;
 }
 
-bool os_huge_pages(void *addr, size_t bytes)
+void os_start(void)
 {
+    system_gives_huge_pages();
+}
+
+/* The page is had at once and the mark taken off again: where it stays, khugepaged makes the page whole
+ * again when part of it was given back. */
+bool os_huge_page(void *addr)
+{
+    enum { HUGE_PAGE_BYTES = 2 << 20 };
     int saved = errno;
     bool done = !injected_failure() && system_gives_huge_pages() &&
-                madvise(addr, bytes, MADV_HUGEPAGE) == 0;
-    errno = saved;
+                madvise(addr, HUGE_PAGE_BYTES, MADV_HUGEPAGE) == 0;
     if (done) {
-        u32_store_relaxed(&huge_asked, 1); /* relaxed: see os_purge */
+        memset(addr, 0, 1);
+        compiler_opaque(addr); /* or the store could come later */
+        madvise(addr, HUGE_PAGE_BYTES, MADV_NOHUGEPAGE);
     }
+    errno = saved;
     return done;
 }
 

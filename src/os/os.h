@@ -18,8 +18,7 @@ bool os_unreserve(void *addr, size_t bytes);
 /* Makes reserved memory usable (fresh memory reads as zero). */
 bool os_commit(void *addr, size_t bytes);
 
-/* Gives pages back; they read as zero afterwards when true is returned. They come back as small ones:
- * what they will be used for is not known. */
+/* Gives pages back; they read as zero afterwards when true is returned. They come back as small ones. */
 bool os_purge(void *addr, size_t bytes);
 
 /* Replaces pages by fresh zero pages, healing mappings that os_move_pages split. OS_RENEW_REFUSED:
@@ -34,8 +33,10 @@ enum os_move os_move_pages(void *from, void *to, size_t bytes);
 
 /* Asks for small pages only in a range, so that a tiny process never clears a huge page. */
 void os_no_huge_pages(void *addr, size_t bytes);
-/* Asks for huge pages in a range of whole ones; false if the system gives none: nothing has changed. */
-bool os_huge_pages(void *addr, size_t bytes);
+/* A huge page at addr, now; false if the system gives none: nothing has changed. */
+bool os_huge_page(void *addr);
+/* Looks at what the system gives while it may be looked at: a sandbox may forbid that later. */
+void os_start(void);
 
 size_t os_page_bytes(void);
 size_t os_address_limit(void);   /* RLIMIT_AS in bytes, SIZE_MAX if none */

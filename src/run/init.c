@@ -27,6 +27,7 @@ static void configure(void)
         return;
     }
     configured = true;
+    os_start();
     set_route(setting_get(SETTING_route));
     os_fail_every((uint32_t)setting_get(SETTING_test_fail));
     if (setting_get(SETTING_help)) {

@@ -243,7 +243,9 @@ void heap_link_slab(struct heap *h, uint32_t g)
     bool open = cs->mode == MODE_CACHED && !s->is_sentinel;
     set_words(g, c, open ? h->front.id_word | c : closed_word(h, g));
     list_insert(cs, g, s->free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
-    pages_watch(h, g);
+    if (s->free_count < s->capacity) { /* one that is wholly free will be used at once, or go */
+        pages_watch(h, g);
+    }
 }
 
 void heap_open_slab(struct heap *h, unsigned size_class, const void *p)
@@ -286,7 +288,8 @@ static uint32_t fullest_partial(const struct size_class_state *cs)
 static bool add_slab(struct heap *h, unsigned size_class)
 {
     bool was_touched = false;
-    uint32_t g = super_alloc(slab_span(size_class), &was_touched);
+    bool is_dense = h->classes[size_class].slab_count >= DENSE_SLABS_MIN;
+    uint32_t g = super_alloc(slab_span(size_class), is_dense, &was_touched);
     if (g == RUN_NONE) {
         return false;
     }

@@ -14,7 +14,7 @@
 #include "slab/slab.h"
 #include "slab/super.h"
 
-/* Of so many slabs of a class, one is a sentinel: rare enough to cost little, and at most 2 MiB of
+/* Of so many slabs of a class, one is a sentinel: rare enough to cost little, and 2 MiB to 8 MiB of
  * blocks stand behind one. */
 HAK_INLINE unsigned heap_sentinel_every(unsigned size_class)
 {

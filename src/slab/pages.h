@@ -7,7 +7,7 @@
  *
  * Owns: the list of watched slabs of each heap, in the order of time; `watch_at` of each slab, the number
  * of free blocks at which its heap has more to do than to set a bit. Threads: the heap's holder.
- * Failure: what the system refuses to take stays. Calls: slab.
+ * Failure: what the system refuses to take stays. Calls: slab, run, os.
  */
 
 #include "slab/heap.h"

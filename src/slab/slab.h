@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A slab: blocks of one class in one or eight granules, without headers. Free blocks are the set
+ * A slab: blocks of one class in one to eight granules, without headers. Free blocks are the set
  * bits of a bitmap kept away from the blocks, so that giving a block back touches one metadata
  * line and not the block, and free pages inside a used slab are known without reading them.
  *

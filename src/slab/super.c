@@ -13,7 +13,7 @@ static struct super *supers;
 struct map_area super_area = {(void **)&supers, sizeof(struct super), SUPER_GRANULES, 0, 0, false};
 struct lock super_lock;
 static struct {
-    uint32_t lists[SUPER_GRANULES + 1]; /* by the number of free granules; 0 is not used */
+    uint32_t lists[2][SUPER_GRANULES + 1]; /* sparse and dense ones, by the number of free granules */
     uint32_t end;    /* no superslab has this number or a higher one */
     uint32_t cursor; /* where the next tick looks on */
     size_t count, wholly_free;
@@ -22,7 +22,7 @@ static struct {
 
 static void super_insert(uint32_t s)
 {
-    uint32_t *head = &tier.lists[bits_count(supers[s].free_mask)];
+    uint32_t *head = &tier.lists[supers[s].is_dense][bits_count(supers[s].free_mask)];
     supers[s].prev = 0;
     supers[s].next = *head;
     if (*head != 0) {
@@ -40,7 +40,7 @@ static void super_remove(uint32_t s)
     if (r->prev != 0) {
         supers[r->prev].next = r->next;
     } else {
-        tier.lists[bits_count(r->free_mask)] = r->next;
+        tier.lists[r->is_dense][bits_count(r->free_mask)] = r->next;
     }
 }
 
@@ -82,51 +82,73 @@ static unsigned super_place(uint32_t mask, unsigned span)
     return SUPER_GRANULES;
 }
 
-/* In a large heap a fresh superslab is one huge page: one fault and one TLB entry instead of 512. It
- * is resident at once, all of it. */
+/* One fault and one TLB entry instead of 512; but it is resident at once, all of it. So only for slabs
+ * that will be used up soon. */
 static void use_huge_page(uint32_t g)
 {
-    if (tier.count >= HUGE_FROM_SUPERS && run_is_clean(g, SUPER_GRANULES) &&
-        os_huge_pages(map_address(g), SUPER_GRANULES * GRANULE_BYTES)) {
+    if (run_is_clean(g, SUPER_GRANULES) && os_huge_page(map_address(g))) {
         run_mark_dirty(g, SUPER_GRANULES);
     }
 }
 
-static uint32_t super_create(void)
+static void super_add(uint32_t s, bool is_dense)
 {
-    uint32_t g = run_alloc(SUPER_GRANULES, SUPER_GRANULES);
-    if (g == RUN_NONE) {
-        return 0;
-    }
-    use_huge_page(g);
-    uint32_t s = g / SUPER_GRANULES;
     supers[s].free_mask = 0;
+    supers[s].is_dense = is_dense;
     supers[s].is_used = true;
+    supers[s].freed_ms = os_now_ms(); /* or what is still to be used would be purged by the next tick */
     set_free(s, ALL_FREE);
     tier.end = s >= tier.end ? s + 1 : tier.end;
     tier.count++;
-    return s;
+}
+
+/* The lock is not held while the arena and the system are asked. */
+static uint32_t super_create(bool is_dense)
+{
+    lock_release(&super_lock);
+    uint32_t g = run_alloc(SUPER_GRANULES, SUPER_GRANULES);
+    if (g != RUN_NONE && is_dense) {
+        use_huge_page(g);
+    }
+    lock_acquire(&super_lock);
+    if (g == RUN_NONE) {
+        return 0;
+    }
+    super_add(g / SUPER_GRANULES, is_dense);
+    return g / SUPER_GRANULES;
 }
 
 /* The fullest with room; of those that are equally full a few are looked at. */
-static uint32_t super_find(unsigned span)
+static uint32_t super_with_room(unsigned span, bool is_dense)
 {
     for (unsigned n = span; n <= SUPER_GRANULES; n++) {
-        uint32_t s = tier.lists[n];
+        uint32_t s = tier.lists[is_dense][n];
         for (int i = 0; s != 0 && i < SUPER_SEARCH_MAX; i++, s = supers[s].next) {
             if (super_place(supers[s].free_mask, span) < SUPER_GRANULES) {
                 return s;
             }
         }
     }
-    return super_create();
+    return 0;
 }
 
-uint32_t super_alloc(unsigned span, bool *was_touched)
+/* Of the other kind one whose room is resident anyway will do, before there is a new one. */
+static uint32_t super_find(unsigned span, bool is_dense)
+{
+    uint32_t s = super_with_room(span, is_dense);
+    if (s == 0) {
+        s = super_with_room(span, !is_dense);
+        uint32_t at = s * SUPER_GRANULES + (s != 0 ? super_place(supers[s].free_mask, span) : 0);
+        s = s != 0 && run_is_dirty(at, span) ? s : super_create(is_dense);
+    }
+    return s;
+}
+
+uint32_t super_alloc(unsigned span, bool is_dense, bool *was_touched)
 {
     lock_acquire(&super_lock);
     uint32_t g = RUN_NONE;
-    uint32_t s = super_find(span);
+    uint32_t s = super_find(span, is_dense && tier.count >= HUGE_FROM_SUPERS);
     if (s != 0) {
         unsigned at = super_place(supers[s].free_mask, span);
         set_free(s, supers[s].free_mask & ~(super_mask(span) << at));
@@ -140,12 +162,15 @@ uint32_t super_alloc(unsigned span, bool *was_touched)
 
 /* ---- slabs home ---- */
 
+/* The run of a superslab that is one no more goes back when the lock is released. */
 static void super_release(uint32_t s)
 {
     set_free(s, 0);
     supers[s].is_used = false;
     tier.count--;
+    lock_release(&super_lock);
     run_free(s * SUPER_GRANULES);
+    lock_acquire(&super_lock);
 }
 
 /* Wholly free superslabs beyond `keep` go back to the arena. */
@@ -165,6 +190,7 @@ void super_free(uint32_t g, unsigned span)
     supers[s].freed_ms = now;
     add_free(s, super_mask(span) << g % SUPER_GRANULES, SUPERS_WARM);
     lock_release(&super_lock);
+    super_tick();
 }
 
 /* ---- giving back ---- */
@@ -261,11 +287,11 @@ bool super_check(void)
         with_free += supers[s].is_used && supers[s].free_mask != 0;
         sound = !supers[s].is_used || super_is_sound(s);
     }
-    for (unsigned n = 1; n <= SUPER_GRANULES; n++) {
+    for (unsigned i = 2; i < 2 * (SUPER_GRANULES + 1); i++) {
         uint32_t before = 0;
-        for (uint32_t s = tier.lists[n]; sound && s != 0; before = s, s = supers[s].next) {
-            sound = supers[s].is_used && supers[s].prev == before &&
-                    bits_count(supers[s].free_mask) == n && listed++ < with_free;
+        for (uint32_t s = tier.lists[i % 2][i / 2]; sound && s != 0; before = s, s = supers[s].next) {
+            sound = supers[s].is_used && supers[s].prev == before && supers[s].is_dense == i % 2 &&
+                    bits_count(supers[s].free_mask) == i / 2 && listed++ < with_free;
         }
     }
     sound = sound && used == tier.count && listed == with_free;

@@ -18,13 +18,16 @@ struct super {
     uint32_t next, prev; /* of the same number of free granules, by superslab number; 0 ends it */
     uint32_t freed_ms;   /* when a slab was last freed in it */
     bool is_used;        /* this run is a superslab */
+    bool is_dense;       /* for slabs that will soon be full */
 };
 
 extern struct map_area super_area;
 extern struct lock super_lock;
 
-/* The first granule of a free slab of `span` granules, and whether its memory was in use before. */
-uint32_t super_alloc(unsigned span, bool *was_touched);
+/* The first granule of a free slab of `span` granules, and whether its memory is resident already.
+ * is_dense: it will soon be full, as others of its class are; in a large process such slabs have
+ * superslabs of their own, which are huge pages if the system gives them. */
+uint32_t super_alloc(unsigned span, bool is_dense, bool *was_touched);
 void super_free(uint32_t g, unsigned span);
 
 /* Looks at some superslabs: granules of theirs that are free for DECAY_MS go back to the system. */

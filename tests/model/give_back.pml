@@ -144,32 +144,50 @@ inline enter_supers(me)
     touch(me, SUPERS);
 }
 
-inline super_release(me)
+/* The run goes back when the lock is released; `gone` says that it has to. */
+inline super_release(me, gone)
 {
-    atomic {
-        touch(me, SUPERS);
-        touch(me, DIRTY(0)); /* range_is_dirty */
-        touch(me, DIRTY(1));
-        is_super = false;
-        free_mask = 0;
-        run_free(me, WHOLE);
-    }
+    is_super = false;
+    free_mask = 0;
+    gone = true;
 }
 
-/* RUN_NONE is 2 here. */
-inline super_alloc(me, g)
+inline run_free_if(me, gone)
+{
+    if
+    :: gone ->
+        atomic { touch(me, DIRTY(0)); touch(me, DIRTY(1)); } /* range_is_dirty */
+        run_free(me, WHOLE);
+        gone = false;
+    :: else
+    fi
+}
+
+/* RUN_NONE is 2 here. The lock is not held while a run is taken for a new superslab. */
+inline super_alloc(me, g, made)
 {
     atomic {
         enter_supers(me);
-        if
-        :: !is_super && free_runs == WHOLE -> /* super_create, run_alloc */
+        made = free_mask == 0;
+        release(me, SUPER_LOCK);
+    }
+    if
+    :: made -> /* super_create, run_alloc */
+        atomic {
             enter_runs(me);
-            free_runs = 0;
+            made = free_runs == WHOLE;
+            if :: made -> free_runs = 0; :: else fi;
             release(me, RUN_LOCK);
-            is_super = true;
-            free_mask = WHOLE;
+        }
+    :: else
+    fi;
+    atomic {
+        enter_supers(me);
+        if
+        :: made -> assert(!is_super); is_super = true; free_mask = WHOLE;
         :: else
         fi;
+        made = false;
         if
         :: free_mask != 0 ->
             pick(free_mask, g);
@@ -183,7 +201,7 @@ inline super_alloc(me, g)
 }
 
 /* One that is wholly free is kept or not: there may be others (SUPERS_WARM). */
-inline super_free(me, g, found)
+inline super_free(me, g, found, gone)
 {
     atomic {
         enter_supers(me);
@@ -197,16 +215,17 @@ inline super_free(me, g, found)
 #ifdef BROKEN_GUARD_UNLOCKED
         release(me, SUPER_LOCK);
     }
+    atomic {
+        enter_supers(me);
 #endif
         if
-        :: found == WHOLE -> super_release(me);
+        :: found == WHOLE -> super_release(me, gone);
         :: true
         fi;
-#ifndef BROKEN_GUARD_UNLOCKED
         release(me, SUPER_LOCK);
     }
-#endif
     found = 0;
+    run_free_if(me, gone);
 }
 
 inline super_purge_granule(me, g, done)
@@ -216,13 +235,13 @@ inline super_purge_granule(me, g, done)
 }
 
 /* purge_one: the granules are taken while their pages go back without the lock. */
-inline super_purge(me, found, done)
+inline super_purge(me, found, done, gone)
 {
     atomic {
         enter_supers(me);
         found = free_mask;
         if
-        :: found == WHOLE -> super_release(me); found = 0;
+        :: found == WHOLE -> super_release(me, gone); found = 0;
         :: true
         fi;
 #ifndef BROKEN_PURGE_UNLOCKED
@@ -230,18 +249,20 @@ inline super_purge(me, found, done)
 #endif
         release(me, SUPER_LOCK);
     }
+    run_free_if(me, gone);
     if :: found & 1 -> super_purge_granule(me, 0, done); :: else fi;
     if :: found & 2 -> super_purge_granule(me, 1, done); :: else fi;
     atomic {
         enter_supers(me);
         free_mask = free_mask | found;
         if
-        :: free_mask == WHOLE -> super_release(me);
+        :: found != 0 && free_mask == WHOLE -> super_release(me, gone);
         :: true
         fi;
         release(me, SUPER_LOCK);
     }
     found = 0;
+    run_free_if(me, gone);
 }
 
 /* ---- heaps ---- */
@@ -253,24 +274,24 @@ inline add_slab(me, g)
     store(me, g, me, false);
 }
 
-inline retire_slab(me, g, found)
+inline retire_slab(me, g, found, gone)
 {
     atomic { touch(me, SLAB(g)); assert(holder[g] == me); holder[g] = NOBODY; }
 #ifdef BROKEN_WORD_LATE
-    super_free(me, g, found);
+    super_free(me, g, found, gone);
     store(me, g, NOBODY, false);
 #else
     store(me, g, NOBODY, false);
-    super_free(me, g, found);
+    super_free(me, g, found, gone);
 #endif
 }
 
 /* The program gets the block, and passes it on or frees it itself. */
-inline hand_out(me, g, found)
+inline hand_out(me, g, found, gone)
 {
     if
     :: atomic { use(me, g, OTHER); carry(me, OTHER, true); passed = passed | BIT(g); }
-    :: atomic { use(me, g, me); unuse(me, g); } retire_slab(me, g, found);
+    :: atomic { use(me, g, me); unuse(me, g); } retire_slab(me, g, found, gone);
     fi
 }
 
@@ -280,12 +301,12 @@ inline send(me, g, owner) /* [MO-MAIL] */
 }
 
 /* Its last store, or one that came with the slab, is the newest while a block is under way. */
-inline receive(me, g, owner, found)
+inline receive(me, g, owner, found, gone)
 {
     load_newest(me, g, owner);
     assert(owner == A || owner == B); /* else: the slab has left */
     if
-    :: owner == me -> retire_slab(me, g, found);
+    :: owner == me -> retire_slab(me, g, found, gone);
     :: else -> send(me, g, owner);
     fi
 }
@@ -304,30 +325,30 @@ inline give(me, g)
 proctype heap(byte me; byte slabs; byte gifts; byte purges)
 {
     byte g, owner, found;
-    bool done;
+    bool done, gone;
 end:
     do
     :: slabs > 0 ->
         slabs--;
-        super_alloc(me, g);
-        if :: g != 2 -> add_slab(me, g); hand_out(me, g, found); :: else fi;
+        super_alloc(me, g, gone);
+        if :: g != 2 -> add_slab(me, g); hand_out(me, g, found, gone); :: else fi;
         g = 0;
     :: atomic { /* [MO-MAIL] */
             mail[me] != 0 -> pick(mail[me], g);
             mail[me] = mail[me] & ~BIT(g);
             carry(MAIL(me), me, ordered(MAIL_remote_take));
         }
-        receive(me, g, owner, found);
+        receive(me, g, owner, found, gone);
         g = 0;
         owner = 0;
 #ifdef BROKEN_COUNTED_EARLY
     :: atomic { mail[me] & 1 && holder[0] == me -> skip; }
-        retire_slab(me, 0, found);
+        retire_slab(me, 0, found, gone);
 #endif
     :: gifts > 0 && (holder[0] == me || holder[1] == me) ->
         gifts--;
         if :: give(me, 0); :: give(me, 1); fi
-    :: purges > 0 -> purges--; super_purge(me, found, done);
+    :: purges > 0 -> purges--; super_purge(me, found, done, gone);
     od
 }
 

@@ -54,7 +54,7 @@ static void go_take_all_pooled(void)
 static void go_super_alloc(void)
 {
     bool touched;
-    CHECK(super_alloc(1, &touched) != RUN_NONE);
+    CHECK(super_alloc(1, false, &touched) != RUN_NONE);
 }
 
 static void go_super_free(void)
@@ -189,8 +189,8 @@ static void prepare(void)
     CHECK(things.heap != NULL && things.other != NULL);
     things.block = crew_malloc(things.heap, c);
     things.run = run_alloc(5, 1);
-    things.slab = super_alloc(1, &touched);
-    CHECK(super_alloc(1, &touched) != RUN_NONE); /* or the superslab would go */
+    things.slab = super_alloc(1, false, &touched);
+    CHECK(super_alloc(1, false, &touched) != RUN_NONE); /* or the superslab would go */
     for (unsigned i = 0; i < PARCELS_SPARE_MAX + 2; i++) { /* as they come in the mail */
         void *p = crew_malloc(things.heap, c);
         remote_send(things.other, p, map_word_of(p));

@@ -16,7 +16,7 @@ static void *blocks[SLAB_BLOCKS_MAX];
 static uint32_t make_slab(unsigned c, bool touched)
 {
     bool was_touched;
-    uint32_t g = super_alloc(slab_span(c), &was_touched);
+    uint32_t g = super_alloc(slab_span(c), false, &was_touched);
     assert_int_not_equal(g, RUN_NONE);
     slab_init(g, c, touched);
     assert_int_equal(slabs[g].free_count, slabs[g].capacity);

@@ -19,7 +19,7 @@ enum { SLABS_MAX = 300, OPERATIONS = 20000 };
 static uint32_t take(unsigned span)
 {
     bool touched;
-    uint32_t g = super_alloc(span, &touched);
+    uint32_t g = super_alloc(span, false, &touched);
     assert_int_not_equal(g, RUN_NONE);
     assert_int_equal(g % span, 0);
     assert_true(super_check());
@@ -118,17 +118,17 @@ static void fresh_and_used(void *unused)
 {
     (void)unused;
     bool touched = true;
-    uint32_t keep = super_alloc(1, &touched);
+    uint32_t keep = super_alloc(1, false, &touched);
     CHECK(!touched); /* this process has used nothing yet */
-    uint32_t g = super_alloc(SLAB_MID_GRANULES, &touched);
+    uint32_t g = super_alloc(SLAB_MID_GRANULES, false, &touched);
     CHECK(!touched);
     memset(map_address(g), 1, (size_t)SLAB_MID_GRANULES << GRANULE_SHIFT);
     super_free(g, SLAB_MID_GRANULES);
-    CHECK(super_alloc(SLAB_MID_GRANULES, &touched) == g && touched);
+    CHECK(super_alloc(SLAB_MID_GRANULES, false, &touched) == g && touched);
     super_free(g, SLAB_MID_GRANULES);
     super_purge();
     CHECK(memory_is_zero(map_address(g), (size_t)SLAB_MID_GRANULES << GRANULE_SHIFT));
-    CHECK(super_alloc(SLAB_MID_GRANULES, &touched) == g && !touched);
+    CHECK(super_alloc(SLAB_MID_GRANULES, false, &touched) == g && !touched);
     super_free(keep, 1);
 }
 
@@ -149,8 +149,8 @@ static void free_granules_decay(void *unused)
 {
     (void)unused;
     bool touched;
-    uint32_t keep = super_alloc(1, &touched);
-    uint32_t g = super_alloc(SLAB_MID_GRANULES, &touched);
+    uint32_t keep = super_alloc(1, false, &touched);
+    uint32_t g = super_alloc(SLAB_MID_GRANULES, false, &touched);
     memset(map_address(g), 1, (size_t)SLAB_MID_GRANULES << GRANULE_SHIFT);
     super_free(g, SLAB_MID_GRANULES);
     super_tick(); /* too young: at most this tick comes before the age */
@@ -174,12 +174,16 @@ static void huge_from_the_eighth(void *unused)
 {
     (void)unused;
     bool touched = false;
-    bool gives = os_huge_pages(os_reserve(2 * SUPER_BYTES), SUPER_BYTES);
+    char *area = os_reserve(2 * SUPER_BYTES);
+    area += -(uintptr_t)area % SUPER_BYTES;
+    CHECK(os_commit(area, SUPER_BYTES));
+    bool gives = os_huge_page(area);
     for (unsigned i = 0; i < HUGE_FROM_SUPERS * SUPER_GRANULES; i++) {
-        CHECK(super_alloc(1, &touched) != RUN_NONE && !touched);
+        CHECK(super_alloc(1, false, &touched) != RUN_NONE && !touched);
     }
+    CHECK(super_alloc(1, false, &touched) != RUN_NONE && !touched); /* one that may stay sparse */
     for (unsigned i = 0; i < SUPER_GRANULES; i++) {
-        uint32_t g = super_alloc(1, &touched);
+        uint32_t g = super_alloc(1, true, &touched);
         CHECK(touched == gives && memory_is_zero(map_address(g), GRANULE_BYTES));
     }
 }
@@ -203,7 +207,11 @@ static size_t taken_count;
 static void random_take(uint64_t *random)
 {
     unsigned span = random_below(random, 4) ? SLAB_SMALL_GRANULES : 2u << random_below(random, 3);
-    uint32_t g = take(span);
+    bool touched;
+    uint32_t g = super_alloc(span, random_below(random, 2) != 0, &touched);
+    assert_int_not_equal(g, RUN_NONE);
+    assert_int_equal(g % span, 0);
+    assert_true(super_check());
     for (size_t i = 0; i < taken_count; i++) {
         assert_true(g + span <= taken[i].g || taken[i].g + taken[i].span <= g);
     }
