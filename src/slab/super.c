@@ -132,16 +132,20 @@ static uint32_t super_with_room(unsigned span, bool is_dense)
     return 0;
 }
 
-/* Of the other kind one whose room is resident anyway will do, before there is a new one. */
+/* Of the other kind one whose room is resident anyway will do before there is a new one; any, if there
+ * can be none. */
 static uint32_t super_find(unsigned span, bool is_dense)
 {
     uint32_t s = super_with_room(span, is_dense);
-    if (s == 0) {
-        s = super_with_room(span, !is_dense);
-        uint32_t at = s * SUPER_GRANULES + (s != 0 ? super_place(supers[s].free_mask, span) : 0);
-        s = s != 0 && run_is_dirty(at, span) ? s : super_create(is_dense);
+    if (s != 0) {
+        return s;
     }
-    return s;
+    s = super_with_room(span, !is_dense);
+    if (s != 0 && run_is_dirty(s * SUPER_GRANULES + super_place(supers[s].free_mask, span), span)) {
+        return s;
+    }
+    s = super_create(is_dense);
+    return s != 0 ? s : super_with_room(span, !is_dense);
 }
 
 uint32_t super_alloc(unsigned span, bool is_dense, bool *was_touched)

@@ -169,6 +169,25 @@ static void test_free_granules_decay(void **state)
     unit_child(free_granules_decay, NULL);
 }
 
+/* Where there can be no new superslab, one of the other kind will do. */
+static void other_kind_when_memory_is_out(void *unused)
+{
+    (void)unused;
+    bool touched = false;
+    for (unsigned i = 0; i < HUGE_FROM_SUPERS * SUPER_GRANULES + 1; i++) {
+        CHECK(super_alloc(1, false, &touched) != RUN_NONE);
+    }
+    while (run_alloc(SUPER_GRANULES, SUPER_GRANULES) != RUN_NONE) {
+    }
+    CHECK(super_alloc(1, true, &touched) != RUN_NONE && super_check());
+}
+
+static void test_other_kind_when_memory_is_out(void **state)
+{
+    (void)state;
+    unit_child(other_kind_when_memory_is_out, NULL);
+}
+
 /* A huge page is resident whole, and must count as used to be given back. */
 static void huge_from_the_eighth(void *unused)
 {
@@ -257,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fresh_memory_is_told_from_used),
         cmocka_unit_test(test_large_heaps_have_huge_pages),
+        cmocka_unit_test(test_other_kind_when_memory_is_out),
         cmocka_unit_test(test_free_granules_decay),
         cmocka_unit_test(test_a_superslab_is_used_up_first),
         cmocka_unit_test(test_the_fullest_superslab_is_used_first),
