@@ -27,6 +27,8 @@
 
 extern char **environ;
 
+enum { HUGE_STALL_US = 1000, HUGE_WAIT_FIRST = 8, HUGE_WAIT_MAX = 4096 };
+
 static atomic_u32 fail_every;
 static atomic_u32 fail_counter;
 
@@ -265,17 +267,47 @@ void os_start(void)
     system_gives_huge_pages();
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* A huge page takes long where memory has to be compacted first, or to be had from the host of a virtual
+ * machine: each time it does, twice as many requests are left out before the next try. Without a lock:
+ * at worst a request too many. */
+static struct {
+    atomic_u32 left_out, wait;
+} back_off;
+
+static bool is_time_to_try(void)
+{
+    uint32_t left_out = u32_add_relaxed(&back_off.left_out, 1); /* relaxed: a hint, as below */
+    return left_out >= u32_load_relaxed(&back_off.wait);
+}
+
+static void note_duration(uint64_t us)
+{
+    uint32_t wait = u32_load_relaxed(&back_off.wait); /* relaxed: a hint */
+    wait = us < HUGE_STALL_US ? 0 : wait == 0 ? HUGE_WAIT_FIRST : wait < HUGE_WAIT_MAX ? wait * 2 : wait;
+    u32_store_relaxed(&back_off.wait, wait); /* relaxed: as above */
+    u32_store_relaxed(&back_off.left_out, 0);
+}
+
 /* The page is had at once and the mark taken off again: where it stays, khugepaged makes the page whole
  * again when part of it was given back. */
 bool os_huge_page(void *addr)
 {
     enum { HUGE_PAGE_BYTES = 2 << 20 };
     int saved = errno;
-    bool done = !injected_failure() && system_gives_huge_pages() &&
+    bool done = !injected_failure() && system_gives_huge_pages() && is_time_to_try() &&
                 madvise(addr, HUGE_PAGE_BYTES, MADV_HUGEPAGE) == 0;
     if (done) {
+        uint64_t start = now_us();
         memset(addr, 0, 1);
         compiler_opaque(addr); /* or the store could come later */
+        note_duration(now_us() - start);
         madvise(addr, HUGE_PAGE_BYTES, MADV_NOHUGEPAGE);
     }
     errno = saved;

@@ -33,7 +33,7 @@ enum os_move os_move_pages(void *from, void *to, size_t bytes);
 
 /* Asks for small pages only in a range, so that a tiny process never clears a huge page. */
 void os_no_huge_pages(void *addr, size_t bytes);
-/* A huge page at addr, now; false if the system gives none: nothing has changed. */
+/* A huge page at addr, now; false if the system gives none, or is slow to: nothing has changed. */
 bool os_huge_page(void *addr);
 /* Looks at what the system gives while it may be looked at: a sandbox may forbid that later. */
 void os_start(void);
