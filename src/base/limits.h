@@ -26,10 +26,15 @@ enum {
     PURGE_SLABS_MAX = 8,          /* slabs whose pages go back at a time: bounds the pause */
     PURGE_GRANULES_MIN = LIMIT(4, 1), /* fewer free ones are left for the next slabs */
     HUGE_FROM_SUPERS = LIMIT(8, 1), /* processes with so many (16 MiB) ask for huge pages */
+    HUGE_STALL_US = 1000,         /* five times what one takes: the system has to work for it */
+    HUGE_WAIT_FIRST = 8,          /* requests left out after a stall; doubled at each further one */
+    HUGE_WAIT_MAX = 4096,
     DENSE_SLABS_MIN = LIMIT(8, 2), /* a heap with so many of a class will use up one more */
     SLAB_SMALL_GRANULES = 1,      /* blocks up to SMALL_BYTES_MAX: 31 or more in a slab */
     SLAB_MID_GRANULES = 8,        /* 512 KiB: blocks of more than 8 KiB; others in between */
     SMALL_BYTES_MAX = 2048 + 64,
+    SPAN_2_BYTES_MAX = 4096 + 64, /* blocks up to here in two granules, and up to */
+    SPAN_4_BYTES_MAX = 8192 + 64, /* here in four: 31 or more in a slab, too */
     SLAB_BLOCKS_MAX = 4096,       /* 64 KiB of 16-byte blocks */
     SLAB_WORDS = SLAB_BLOCKS_MAX / 64,
 

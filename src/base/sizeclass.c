@@ -13,7 +13,8 @@ const uint32_t class_bytes[CLASS_COUNT] = {SIZE_CLASSES(BYTES) ALIGNED_CLASSES(A
 #define SPAN_FOR(size, bytes_max, granules, otherwise) ((size) <= (bytes_max) ? (granules) : (otherwise))
 #define SPAN(c, before, size) [c] = \
     SPAN_FOR(size, SMALL_BYTES_MAX, SLAB_SMALL_GRANULES, \
-             SPAN_FOR(size, 4160, 2, SPAN_FOR(size, 8256, 4, SLAB_MID_GRANULES))),
+             SPAN_FOR(size, SPAN_2_BYTES_MAX, 2, \
+                      SPAN_FOR(size, SPAN_4_BYTES_MAX, 4, SLAB_MID_GRANULES))),
 #define ALIGNED_SPAN(c, size) SPAN(c, 0, size)
 const uint8_t class_span[CLASS_COUNT] = {SIZE_CLASSES(SPAN) ALIGNED_CLASSES(ALIGNED_SPAN)};
 

@@ -27,8 +27,6 @@
 
 extern char **environ;
 
-enum { HUGE_STALL_US = 1000, HUGE_WAIT_FIRST = 8, HUGE_WAIT_MAX = 4096 };
-
 static atomic_u32 fail_every;
 static atomic_u32 fail_counter;
 
