@@ -294,16 +294,11 @@ uint32_t run_purges(void)
     return u32_load_relaxed(&purges); /* relaxed: a count */
 }
 
-static bool purge_counted(void *start, size_t bytes)
+bool run_purge_pages(void *start, size_t bytes)
 {
     bool done = os_purge(start, bytes);
     u32_add_relaxed(&purges, done); /* relaxed: a count */
     return done;
-}
-
-void run_purge_pages(void *start, size_t bytes)
-{
-    purge_counted(start, bytes);
 }
 
 void run_purge_range(uint32_t g, size_t len)
@@ -314,7 +309,7 @@ void run_purge_range(uint32_t g, size_t len)
         while (stop < end && dirty[stop]) {
             stop++;
         }
-        if (stop > at && purge_counted(map_address(at), (stop - at) << GRANULE_SHIFT)) {
+        if (stop > at && run_purge_pages(map_address(at), (stop - at) << GRANULE_SHIFT)) {
             memset(dirty + at, 0, stop - at);
         }
         at = stop > at ? stop : at + 1;

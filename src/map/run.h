@@ -66,8 +66,9 @@ void run_clear(uint32_t g, size_t bytes);
 void run_purge_range(uint32_t g, size_t len);
 /* Gives every free page back now. */
 void run_purge_all(void);
-/* Gives pages of the granules back that hold nothing; counts, as run_purge_range does, what went. */
-void run_purge_pages(void *start, size_t bytes);
+/* Gives pages of a used run back that hold nothing; false if the system refuses. */
+bool run_purge_pages(void *start, size_t bytes);
+/* Stretches that went back by run_purge_pages or run_purge_range; wraps round. */
 uint32_t run_purges(void);
 
 struct run_totals {

@@ -56,8 +56,9 @@ static unsigned next_block(const struct slab *s, unsigned i, bool is_free)
     return s->capacity;
 }
 
-static void purge_slab(uint32_t g)
+static bool purge_slab(uint32_t g)
 {
+    bool done = true;
     const struct slab *s = &slabs[g];
     size_t page = os_page_bytes();
     size_t size = class_bytes[s->size_class];
@@ -69,9 +70,10 @@ static void purge_slab(uint32_t g)
         size_t to = end == s->capacity || end * size > touched ? touched + page - 1 : end * size;
         to &= ~(page - 1);
         if (from < to) {
-            run_purge_pages((char *)map_address(g) + from, to - from);
+            done = run_purge_pages((char *)map_address(g) + from, to - from) && done;
         }
     }
+    return done;
 }
 
 /* Once more when half of what is used now is free. */
@@ -80,10 +82,7 @@ static void purge_and_wait(struct heap *h, uint32_t g)
     struct slab *s = &slabs[g];
     bool is_new = s->free_count > s->purged_at;
     pages_unwatch(h, g);
-    s->purged_at = s->free_count;
-    if (is_new) {
-        purge_slab(g);
-    }
+    s->purged_at = !is_new || purge_slab(g) ? s->free_count : 0;
     s->watch_at = (uint16_t)(s->capacity - (s->capacity - s->free_count) / 2);
 }
 

@@ -292,9 +292,8 @@ static void test_random_operations(void **state)
 
 static int start(void **state)
 {
-    int failed = unit_start(state);
-    heap = failed ? NULL : heap_acquire();
-    return heap == NULL ? -1 : 0;
+    (void)state;
+    return unit_start_heap(&heap);
 }
 
 int main(void)

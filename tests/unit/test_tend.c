@@ -278,10 +278,8 @@ static void test_half_full_slabs_are_kept(void **state)
 
 static int start(void **state)
 {
-    int failed = unit_start(state);
-    heap = failed ? NULL : heap_acquire();
-    other = failed ? NULL : heap_acquire();
-    return heap == NULL || other == NULL ? -1 : 0;
+    (void)state;
+    return unit_start_heap(&heap) != 0 ? -1 : unit_start_heap(&other);
 }
 
 int main(void)

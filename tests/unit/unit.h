@@ -51,3 +51,6 @@ void unit_child_dies(unit_act *act, void *context, const char *message, const vo
 
 /* Group setup: the allocator has started, so that its boxes can be used without its front. */
 int unit_start(void **state);
+/* The same, and a heap that no thread has. */
+struct heap;
+int unit_start_heap(struct heap **heap);
