@@ -422,7 +422,8 @@ static bool list_check(const struct heap *h, uint32_t g, unsigned size_class, un
     bool sound = true;
     for (uint32_t before = 0; sound && g != 0; before = g, g = slabs[g].next) {
         sound = slabs[g].prev == before && one_check(h, g, size_class, place, tally) &&
-                (slabs[g].free_count == 0) == (place == PLACE_FULL);
+                (slabs[g].free_count == 0) == (place == PLACE_FULL) &&
+                slabs[g].free_count < slabs[g].capacity; /* or it would have left */
     }
     return sound;
 }
