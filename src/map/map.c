@@ -11,7 +11,7 @@ size_t map_granules;
 #define SUPER_BYTES ((size_t)SUPER_GRANULES << GRANULE_SHIFT)
 #define PAGE_MAX GRANULE_BYTES /* areas start at multiples of the largest system page */
 
-static struct {
+static struct layout {
     struct map_area *const *areas;
     size_t area_count;
     size_t reserved_end;  /* granules; all of them unless address space is limited */
@@ -188,7 +188,7 @@ static bool map_commit_to(size_t end)
     return false;
 }
 
-bool map_grow(size_t *start, size_t len)
+static bool grow(size_t *start, size_t len)
 {
     for (;;) {
         *start = *start > layout.floor ? *start : layout.floor;
@@ -203,6 +203,17 @@ bool map_grow(size_t *start, size_t len)
             return false;
         }
     }
+}
+
+/* Where everything was occupied up to the end there may be room the next time. */
+bool map_grow(size_t *start, size_t len)
+{
+    struct layout before = layout;
+    bool done = grow(start, len);
+    if (!done && layout.reserved_end == layout.floor) {
+        layout = before;
+    }
+    return done;
 }
 
 size_t map_floor(void)

@@ -479,7 +479,7 @@ init
         value[VERSIONS] = NOBODY;
         view[SUPER_LOCK] = EVERYTHING & ~(1 << RUNS);
         view[RUN_LOCK] = EVERYTHING & ~(1 << SUPERS);
-        run heap(A, 2, 1, 1);
+        run heap(A, 2 - B_SLABS, 1, 1); /* both are A's, or one is B's */
         run heap(B, B_SLABS, 0, 0);
         run program();
         run ticker();
