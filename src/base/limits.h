@@ -67,6 +67,7 @@ enum {
     MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */
 
     DECAY_MS = LIMIT(250, 1),    /* age at which freed runs go back to the system */
+    LIMIT_PART = 4,               /* so much of the memory of a control group is left to others */
     DECAY_TICK_MS = LIMIT(50, 1),
 };
 

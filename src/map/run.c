@@ -31,8 +31,10 @@ static struct {
     uint32_t now_ms; /* as of the last free */
     uint32_t last_tick_ms;
     size_t free_granules;
-    size_t dirty_runs; /* free runs on the list of ages */
-} state;
+    size_t dirty_runs;    /* free runs on the list of ages */
+    size_t aged_granules; /* in those runs; not all need be dirty */
+    size_t most_granules; /* free memory is not kept while more than that is in use or aged */
+} state = {.most_granules = SIZE_MAX};
 
 static uint32_t frontier(void)
 {
@@ -104,6 +106,7 @@ static void age_insert(uint32_t g, uint32_t stamp_ms)
     *(older != RUN_NONE ? &runs[older].newer : &state.oldest) = g;
     *(newer != RUN_NONE ? &runs[newer].older : &state.newest) = g;
     state.dirty_runs++;
+    state.aged_granules += runs[g].len;
 }
 
 static void age_remove(uint32_t g)
@@ -113,6 +116,7 @@ static void age_remove(uint32_t g)
     *(older != RUN_NONE ? &runs[older].newer : &state.oldest) = newer;
     *(newer != RUN_NONE ? &runs[newer].older : &state.newest) = older;
     state.dirty_runs--;
+    state.aged_granules -= runs[g].len;
 }
 
 /* ---- free runs ---- */
@@ -348,6 +352,17 @@ static void tick(void)
     }
 }
 
+/* Free memory goes before it is old where there is little: the kernel would end the process. */
+static void keep_limit(void)
+{
+    for (size_t n = state.dirty_runs; n != 0; n--) {
+        if (frontier() - state.free_granules + state.aged_granules <= state.most_granules) {
+            return;
+        }
+        purge_older(0, 1);
+    }
+}
+
 uint32_t run_alloc(size_t len, size_t align)
 {
     if (len >= map_granules) {
@@ -362,6 +377,7 @@ uint32_t run_alloc(size_t len, size_t align)
     } else {
         g = cut_frontier(len, align);
     }
+    keep_limit();
     lock_release(&run_lock);
     return g;
 }
@@ -481,6 +497,13 @@ void run_clear(uint32_t g, size_t bytes)
 void run_init(void)
 {
     set_frontier(SUPER_GRANULES); /* granule 0 means none */
+}
+
+void run_set_limit(size_t bytes)
+{
+    lock_acquire(&run_lock);
+    state.most_granules = bytes == SIZE_MAX ? SIZE_MAX : (bytes - bytes / LIMIT_PART) >> GRANULE_SHIFT;
+    lock_release(&run_lock);
 }
 
 struct run_totals run_measure(void)

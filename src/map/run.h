@@ -38,6 +38,8 @@ extern struct map_area run_areas[2];
 
 /* Tables are in place: the first run may be cut. */
 void run_init(void);
+/* The process may have so much memory, in bytes: what is free goes back before it is short. */
+void run_set_limit(size_t bytes);
 
 /* `len` granules whose address is a multiple of `align` (a power of two) granules. */
 uint32_t run_alloc(size_t len, size_t align);

@@ -245,6 +245,49 @@ size_t os_resident_bytes(void)
     return pages * os_page_bytes();
 }
 
+/* A number that a file begins with; SIZE_MAX if it is something else, or so large that it means none. */
+static size_t number_in(const char *path)
+{
+    char text[32];
+    read_file(path, text, sizeof text);
+    size_t n = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        n = n * 10 + (size_t)(*at - '0');
+    }
+    return at == text || n > (size_t)PTRDIFF_MAX / 2 ? SIZE_MAX : n;
+}
+
+/* In a container the path may be one of the host's; then the group is the top of what is mounted. */
+static size_t limit_of_group(const char *mount, const char *group, const char *file)
+{
+    char path[512];
+    size_t length = strcspn(group, "\n");
+    size_t limit = SIZE_MAX;
+    if (strlen(mount) + length + strlen(file) < sizeof path) {
+        stpcpy(stpncpy(stpcpy(path, mount), group, length), file);
+        limit = number_in(path);
+    }
+    if (limit == SIZE_MAX) {
+        stpcpy(stpcpy(path, mount), file);
+        limit = number_in(path);
+    }
+    return limit;
+}
+
+/* Version 2 names one group, "0::/group", version 1 one for each controller, "4:memory:/group". */
+size_t os_memory_limit(void)
+{
+    char text[2048];
+    read_file("/proc/self/cgroup", text, sizeof text);
+    const char *group = strstr(text, ":memory:");
+    if (group != NULL) {
+        return limit_of_group("/sys/fs/cgroup/memory", group + strlen(":memory:"), "/memory.limit_in_bytes");
+    }
+    group = strstr(text, "0::");
+    return group != NULL ? limit_of_group("/sys/fs/cgroup", group + strlen("0::"), "/memory.max") : SIZE_MAX;
+}
+
 /* Also where the system gives them unasked, so that what is resident is known. */
 static bool system_gives_huge_pages(void)
 {

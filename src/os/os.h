@@ -40,6 +40,7 @@ void os_start(void);
 
 size_t os_page_bytes(void);
 size_t os_address_limit(void);   /* RLIMIT_AS in bytes, SIZE_MAX if none */
+size_t os_memory_limit(void);    /* of the control group in bytes, SIZE_MAX if none; reads files */
 uint32_t os_now_ms(void);        /* monotonic, coarse, wraps after 49 days */
 size_t os_resident_bytes(void);
 bool os_is_secure(void);         /* setuid and the like: ignore the environment */

@@ -28,6 +28,7 @@ static void configure(void)
     }
     configured = true;
     os_start();
+    run_set_limit(os_memory_limit());
     set_route(setting_get(SETTING_route));
     os_fail_every((uint32_t)setting_get(SETTING_test_fail));
     if (setting_get(SETTING_help)) {

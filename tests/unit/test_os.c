@@ -228,9 +228,10 @@ static void no_files(void *unused)
     CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
     errno = ERRNO_MARK;
     CHECK(os_resident_bytes() == 0 && errno == ERRNO_MARK);
+    CHECK(os_memory_limit() == SIZE_MAX && errno == ERRNO_MARK);
 }
 
-static void test_resident_without_files(void **state)
+static void test_numbers_without_files(void **state)
 {
     (void)state;
     unit_child(no_files, NULL);
@@ -331,7 +332,7 @@ int main(void)
         cmocka_unit_test(test_a_split_source_is_refused),
         cmocka_unit_test(test_moves_with_failures_lose_nothing),
         cmocka_unit_test(test_limits_and_sizes),
-        cmocka_unit_test(test_resident_without_files),
+        cmocka_unit_test(test_numbers_without_files),
         cmocka_unit_test(test_an_interrupted_write_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

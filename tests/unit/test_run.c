@@ -92,6 +92,46 @@ static void test_extend_and_shrink(void **state)
     unit_child(extend_and_shrink, NULL);
 }
 
+/* Frees 40 dirty granules and asks for 60 new ones: how many dirty ones are left? */
+static size_t dirty_after_growth(void)
+{
+    uint32_t g = run_alloc(40, 1);
+    uint32_t guard = run_alloc(1, 1);
+    CHECK(g != RUN_NONE && guard == g + 40);
+    run_mark_dirty(g, 40);
+    run_free(g);
+    uint32_t more = run_alloc(60, 1);
+    CHECK(more != RUN_NONE && run_check());
+    size_t dirty = run_measure().dirty_granules;
+    run_free(more);
+    run_free(guard);
+    return dirty;
+}
+
+static void limited(void *unused)
+{
+    (void)unused;
+    size_t most = SUPER_GRANULES + 1 + 60 + 40; /* what is not handed out at the start counts too */
+    size_t bytes = (most << GRANULE_SHIFT) / (LIMIT_PART - 1) * LIMIT_PART;
+    os_fail_every(0);
+    run_set_limit(SIZE_MAX);
+    CHECK(BUILD_TINY || dirty_after_growth() == 40); /* in the tiny build it may be old already */
+    run_purge_all();
+    run_set_limit(bytes + 2 * GRANULE_BYTES);
+    CHECK(BUILD_TINY || dirty_after_growth() == 40);
+    run_purge_all();
+    run_set_limit(bytes - 2 * GRANULE_BYTES);
+    CHECK(dirty_after_growth() == 0);
+    run_set_limit(0);
+    CHECK(dirty_after_growth() == 0); /* but what is asked for is given */
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    unit_child(limited, NULL);
+}
+
 static void test_alignment_is_one_of_addresses(void **state)
 {
     (void)state;
@@ -418,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_extend_and_shrink),
         cmocka_unit_test(test_dirty_knowledge),
         cmocka_unit_test(test_purge_all),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_refused_purge),
         cmocka_unit_test(test_failing_system_calls),
         cmocka_unit_test(test_random_operations),
