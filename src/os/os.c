@@ -258,21 +258,25 @@ static size_t number_in(const char *path)
     return at == text || n > (size_t)PTRDIFF_MAX / 2 ? SIZE_MAX : n;
 }
 
+static size_t limit_in(const char *mount, const char *group, size_t length, const char *file)
+{
+    char path[512];
+    size_t at = strlen(mount);
+    size_t end = strlen(file) + 1;
+    if (at + length + end > sizeof path) {
+        return SIZE_MAX;
+    }
+    memcpy(path, mount, at);
+    memcpy(path + at, group, length);
+    memcpy(path + at + length, file, end);
+    return number_in(path);
+}
+
 /* In a container the path may be one of the host's; then the group is the top of what is mounted. */
 static size_t limit_of_group(const char *mount, const char *group, const char *file)
 {
-    char path[512];
-    size_t length = strcspn(group, "\n");
-    size_t limit = SIZE_MAX;
-    if (strlen(mount) + length + strlen(file) < sizeof path) {
-        stpcpy(stpncpy(stpcpy(path, mount), group, length), file);
-        limit = number_in(path);
-    }
-    if (limit == SIZE_MAX) {
-        stpcpy(stpcpy(path, mount), file);
-        limit = number_in(path);
-    }
-    return limit;
+    size_t limit = limit_in(mount, group, strcspn(group, "\n"), file);
+    return limit != SIZE_MAX ? limit : limit_in(mount, group, 0, file);
 }
 
 /* Version 2 names one group, "0::/group", version 1 one for each controller, "4:memory:/group". */
