@@ -67,8 +67,8 @@ enum {
     MOVE_BYTES_MIN = 1 << 20,     /* from here on moving pages beats copying */
 
     DECAY_MS = LIMIT(250, 1),    /* age at which freed runs go back to the system */
-    LIMIT_PART = 4,               /* so much of the memory of a control group is left to others */
     DECAY_TICK_MS = LIMIT(50, 1),
+    LIMIT_PART = 4,               /* one part in so many of a control group's memory is left to others */
 };
 
 /* Address space: asked for first, and the least that is worth having. */

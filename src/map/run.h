@@ -38,7 +38,8 @@ extern struct map_area run_areas[2];
 
 /* Tables are in place: the first run may be cut. */
 void run_init(void);
-/* The process may have so much memory, in bytes: what is free goes back before it is short. */
+/* The process may have so much memory, in bytes, SIZE_MAX: no limit. Free runs go back before it is short.
+ * Any thread; once at start. */
 void run_set_limit(size_t bytes);
 
 /* `len` granules whose address is a multiple of `align` (a power of two) granules. */

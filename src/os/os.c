@@ -232,51 +232,48 @@ static void read_file(const char *path, char *text, size_t bytes)
     errno = saved;
 }
 
+/* The decimal number that a text begins with, 0 if it begins with none. */
+static size_t number_at(const char *at)
+{
+    size_t n = 0;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        n = n * 10 + (size_t)(*at - '0');
+    }
+    return n;
+}
+
 /* The second number of /proc/self/statm, in pages. */
 size_t os_resident_bytes(void)
 {
     char text[128];
     read_file("/proc/self/statm", text, sizeof text);
     const char *at = strchr(text, ' ');
-    size_t pages = 0;
-    for (at = at != NULL ? at + 1 : ""; *at >= '0' && *at <= '9'; at++) {
-        pages = pages * 10 + (size_t)(*at - '0');
-    }
-    return pages * os_page_bytes();
+    return at != NULL ? number_at(at + 1) * os_page_bytes() : 0;
 }
 
-/* A number that a file begins with; SIZE_MAX if it is something else, or so large that it means none. */
-static size_t number_in(const char *path)
-{
-    char text[32];
-    read_file(path, text, sizeof text);
-    size_t n = 0;
-    const char *at = text;
-    for (; *at >= '0' && *at <= '9'; at++) {
-        n = n * 10 + (size_t)(*at - '0');
-    }
-    return at == text || n > (size_t)PTRDIFF_MAX / 2 ? SIZE_MAX : n;
-}
-
+/* 0 if nothing can be read, SIZE_MAX if it is no number, or one so large that it means none. */
 static size_t limit_in(const char *mount, const char *group, size_t length, const char *file)
 {
-    char path[512];
+    char path[512], text[32];
     size_t at = strlen(mount);
     size_t end = strlen(file) + 1;
     if (at + length + end > sizeof path) {
-        return SIZE_MAX;
+        return 0;
     }
     memcpy(path, mount, at);
     memcpy(path + at, group, length);
     memcpy(path + at + length, file, end);
-    return number_in(path);
+    read_file(path, text, sizeof text);
+    size_t n = number_at(text);
+    return text[0] == 0 || (n != 0 && n <= (size_t)PTRDIFF_MAX / 2) ? n : SIZE_MAX;
 }
 
 /* In a container the path may be one of the host's; then the group is the top of what is mounted. */
 static size_t limit_of_group(const char *mount, const char *group, const char *file)
 {
     size_t limit = limit_in(mount, group, strcspn(group, "\n"), file);
-    return limit != SIZE_MAX ? limit : limit_in(mount, group, 0, file);
+    limit = limit != 0 ? limit : limit_in(mount, group, 0, file);
+    return limit != 0 ? limit : SIZE_MAX;
 }
 
 /* Version 2 names one group, "0::/group", version 1 one for each controller, "4:memory:/group". */

@@ -451,6 +451,15 @@ static void test_threads(void **state)
     assert_int_equal(run_measure().used_granules, used);
 }
 
+/* The same where each run that is handed out has aged ones purged, also those of other threads. */
+static void test_no_room_for_free_runs(void **state)
+{
+    run_set_limit(0);
+    test_random_operations(state);
+    test_threads(state);
+    run_set_limit(SIZE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_alignment_is_one_of_addresses),
         cmocka_unit_test(test_impossible_requests),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_no_room_for_free_runs),
     };
     return cmocka_run_group_tests(tests, unit_start, NULL);
 }
