@@ -24,4 +24,12 @@
 /* Makes the compiler forget what it knows about a value; costs no instruction. */
 #define compiler_opaque(x) __asm__("" : "+r"(x))
 
+/* Fetches the line of an address that will be written to; of any address, NULL too. GCC has the
+ * instruction for x86 only where it is told that the processor has it; all that lack it do nothing. */
+#ifdef __x86_64__
+#define prefetch_for_write(p) __asm__ __volatile__("prefetchw (%0)" : : "r"(p))
+#else
+#define prefetch_for_write(p) __builtin_prefetch(p, 1)
+#endif
+
 #define CACHE_LINE 64

@@ -42,6 +42,7 @@ enum {
     PARCEL_SLOTS = LIMIT(62, 3),       /* 62 pointers and two words are eight cache lines */
     OUTBOX_COUNT = LIMIT(16, 2),       /* destinations that collect at once, per heap */
     PARCEL_BYTES_MAX = LIMIT(256 << 10, 4096), /* memory one unfinished parcel may hold back */
+    UNPACK_AHEAD = 12,                 /* blocks: lines that a core can wait for at a time */
     PARCELS_SPARE_MAX = LIMIT(8, 1),
 
     CARVE_BYTES = 4096,           /* fresh memory touched per refill: one page */

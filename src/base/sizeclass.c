@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/sizeclass.h"
 
+#include "base/bits.h"
 #include "base/limits.h"
 
 #define STEP_RANGE(c, before, size) [(before) / 16 ... (size) / 16 - 1] = (c),
@@ -24,17 +25,11 @@ const uint32_t class_reciprocal[CLASS_COUNT] = {
     SIZE_CLASSES(RECIPROCAL) ALIGNED_CLASSES(ALIGNED_RECIPROCAL)};
 
 /* A slab starts at a multiple of 64 KiB, so every block of a class whose size is a multiple of the
- * alignment is aligned. */
+ * alignment is aligned. Up to 896 a multiple of a power of two is a class's size, or its class's size is
+ * one of it too; from 1 KiB on all of them are odd multiples of 64. */
 unsigned class_of_aligned(size_t size, size_t alignment)
 {
-    size_t need = size > alignment ? size : alignment;
-    bool only_powers = alignment > 64 && need >= 1024;
-    unsigned c = only_powers ? CLASS_FIRST_ALIGNED : class_of_size(need);
-    while (c < CLASS_FIRST_ALIGNED && (class_bytes[c] & (alignment - 1)) != 0) {
-        c++;
-    }
-    while (class_bytes[c] < need) { /* past the last: the powers of two */
-        c++;
-    }
-    return c;
+    size_t bytes = (size + !size + alignment - 1) & ~(alignment - 1);
+    bool only_powers = alignment > 64 && bytes > 896;
+    return only_powers ? CLASS_FIRST_ALIGNED + bits_log2(bytes - 1) + 1 - 10 : class_of_size(bytes);
 }

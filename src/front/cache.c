@@ -155,19 +155,54 @@ static void unpack(struct heap *h, void *p)
     }
 }
 
-void cache_drain_mail(struct heap *h)
+/* Every line of a parcel and of its blocks comes from another core: they are fetched ahead. */
+static void unpack_parcel(struct heap *h, struct parcel *p)
 {
-    for (struct parcel *p = remote_take(h), *next; p != NULL; p = next) {
-        next = p->next;
-        for (unsigned i = 0; i < p->count; i++) {
-            unpack(h, p->slots[i]);
-        }
-        u64_add_single_writer(&h->remote_received, p->count);
-        remote_recycle(h, p);
+    unsigned ahead = p->count < UNPACK_AHEAD ? p->count : UNPACK_AHEAD;
+    for (unsigned i = 0; i < ahead; i++) {
+        prefetch_for_write(p->slots[i]);
     }
+    for (unsigned i = 0; i < p->count; i++) {
+        if (i + ahead < p->count) {
+            prefetch_for_write(p->slots[i + ahead]);
+        }
+        unpack(h, p->slots[i]);
+    }
+    u64_add_single_writer(&h->remote_received, p->count);
+    remote_recycle(h, p);
+}
+
+static void unpack_strays(struct heap *h)
+{
     for (void *p = remote_take_strays(h), *next; p != NULL; p = next) {
         next = *(void **)p;
         unpack(h, p);
+    }
+}
+
+/* One parcel, so that what is unpacked is still in this core's cache when it is handed out; the others
+ * wait in the inbox. False: there was none. */
+static bool unpack_next(struct heap *h)
+{
+    struct parcel *p = h->inbox;
+    if (p == NULL) {
+        unpack_strays(h);
+        p = remote_take(h);
+    }
+    if (p == NULL) {
+        return false;
+    }
+    h->inbox = p->next;
+    for (size_t line = 0; line < sizeof *p; line += CACHE_LINE) {
+        __builtin_prefetch((char *)p->next + line);
+    }
+    unpack_parcel(h, p);
+    return true;
+}
+
+void cache_drain_mail(struct heap *h)
+{
+    while (unpack_next(h)) {
     }
 }
 
@@ -298,7 +333,8 @@ void *cache_refill(struct heap *h, unsigned size_class)
 {
     struct size_class_state *cs = &h->classes[size_class];
     if (unlikely(remote_has_mail(h))) {
-        cache_drain_mail(h);
+        while (h->front.list[size_class] == NULL && unpack_next(h)) {
+        }
         void *p = cache_pop(h, size_class);
         if (p != NULL) {
             return p;

@@ -29,10 +29,10 @@ static size_t *size_asked(const void *p)
 static void *take(size_t bytes, size_t alignment, bool zero)
 {
     if (alignment <= 16 && bytes <= CLASS_BYTES_MAX) {
-        return entry_take(class_of_size(bytes), thread_front);
+        return entry_take(class_of_size(bytes));
     }
     if (bytes <= CLASS_ALIGNED_BYTES_MAX && alignment <= CLASS_ALIGNED_BYTES_MAX) {
-        return entry_take(class_of_aligned(bytes, alignment), thread_front);
+        return entry_take(class_of_aligned(bytes, alignment));
     }
     return entry_take_large(bytes, alignment, zero);
 }

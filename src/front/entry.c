@@ -114,11 +114,11 @@ static void *refill_try(struct front *f, size_t size_class)
     return p;
 }
 
-HAK_INLINE void *refill(size_t size_class, struct front *f)
+HAK_INLINE void *refill(size_t size_class)
 {
-    void *p = refill_try(f, size_class);
+    void *p = refill_try(thread_front, size_class);
     if (unlikely(p == NULL) && reclaim()) {
-        p = refill_try(thread_front, size_class); /* not f: the first try may have found a heap */
+        p = refill_try(thread_front, size_class);
     }
     if (unlikely(p == NULL)) {
         return out_of_memory(class_bytes[size_class]);
@@ -127,14 +127,19 @@ HAK_INLINE void *refill(size_t size_class, struct front *f)
     return p;
 }
 
-HAK_NOINLINE void *entry_refill(size_t size, size_t size_class, struct front *f)
+HAK_NOINLINE static void *refill_or_checked(size_t size, size_t size_class)
 {
-    return unlikely(memcheck_is_on()) ? checked_malloc(size, 1, false) : refill(size_class, f);
+    return unlikely(memcheck_is_on()) ? checked_malloc(size, 1, false) : refill(size_class);
 }
 
-HAK_COLD void *entry_take(size_t size_class, struct front *f)
+HAK_NOINLINE void *entry_refill(size_t size)
 {
-    return refill(size_class, f);
+    return refill_or_checked(size, class_of_size(size));
+}
+
+HAK_COLD void *entry_take(size_t size_class)
+{
+    return refill(size_class);
 }
 
 static void *large_try(size_t size, size_t alignment, bool zero)
@@ -162,7 +167,20 @@ static void *large_or_checked(size_t size, size_t alignment, bool zero)
                                       : large_try(size, alignment, zero);
 }
 
-HAK_NOINLINE void *entry_malloc_slow(size_t size)
+HAK_INLINE void *take_first(size_t size, size_t size_class)
+{
+    struct front *f = thread_front;
+    void *p = f->list[size_class];
+    if (unlikely(p == NULL) || (BUILD_TINY && entry_forced_slow())) {
+        return refill_or_checked(size, size_class);
+    }
+    void *next = *(void **)p;
+    f->list[size_class] = next;
+    prefetch_for_write(next);
+    return p;
+}
+
+HAK_NOINLINE static void *malloc_large(size_t size)
 {
     if (size == 0 && !memcheck_is_on()) {
         return entry_malloc(1);
@@ -171,6 +189,12 @@ HAK_NOINLINE void *entry_malloc_slow(size_t size)
         return out_of_memory(size);
     }
     return large_or_checked(size, 1, false);
+}
+
+HAK_NOINLINE void *entry_malloc_slow(size_t size)
+{
+    size_t step = size_step(size);
+    return likely(step < CLASS_STEP_COUNT) ? take_first(size, class_of_step[step]) : malloc_large(size);
 }
 
 void *entry_calloc(size_t count, size_t size)
@@ -224,11 +248,17 @@ HAK_NOINLINE HAK_FLATTEN static void free_otherwise(void *p, struct front *f, ui
     }
 }
 
-/* First the most frequent way: an own block whose class drains, and nothing but its bit changes. */
+/* First the two most frequent ways: an own block whose class drains, where nothing but its bit changes,
+ * and a block of another heap to which a parcel is under way. */
 void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
 {
+    uint32_t word = word_xor_id ^ f->id_word;
+    struct heap *h = (struct heap *)f;
     unsigned c = word_xor_id ^ CODE_CLOSED;
-    if (c >= CLASS_COUNT || !heap_put_simple((struct heap *)f, c, p)) {
+    bool is_done = c < CLASS_COUNT ? heap_put_simple(h, c, p)
+                                   : f->id_word != FRONT_NO_ID && WORD_OWNER(word_xor_id) != 0 &&
+                                         map_word_is_slab(word) && remote_send_simple(h, p, word);
+    if (!is_done) {
         free_otherwise(p, f, word_xor_id);
     }
 }
@@ -395,14 +425,7 @@ void *entry_aligned(size_t alignment, size_t size)
     if (size > CLASS_ALIGNED_BYTES_MAX || alignment > CLASS_ALIGNED_BYTES_MAX || memcheck_is_on()) {
         return aligned_slow(alignment, size);
     }
-    unsigned c = class_of_aligned(size != 0 ? size : 1, alignment);
-    struct front *f = thread_front;
-    void *p = f->list[c];
-    if (unlikely(p == NULL)) {
-        return entry_refill(size, c, f);
-    }
-    f->list[c] = *(void **)p;
-    return p;
+    return take_first(size, class_of_aligned(size, alignment));
 }
 
 void *entry_aligned_no_errno(size_t alignment, size_t size)

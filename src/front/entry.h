@@ -16,25 +16,34 @@
 /* Tiny build: every n-th fast path is missed (HAKMEM_TEST_FORCE_SLOW). */
 bool entry_forced_slow(void);
 
-void *entry_refill(size_t size, size_t size_class, struct front *f);
+void *entry_refill(size_t size); /* its class is small, and the list empty */
 void *entry_malloc_slow(size_t size);
 /* The map word of p is word_xor_id ^ f->id_word. */
 void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id);
 
+/*
+ * What takes time here is the chain of loads from one call to the next: the head of the list, then its
+ * link. So the list is addressed without an index, which lets processors forward the store of the last
+ * call without delay, and the block that comes next is fetched before it is asked for.
+ */
 HAK_INLINE void *entry_malloc(size_t size)
 {
     size_t step = size_step(size);
     compiler_opaque(step); /* or the test is done on size - 1, at the price of a copy */
-    if (unlikely(step >= CLASS_STEP_COUNT)) { /* large, or 0 */
+    if (unlikely(step >= FRONT_STEPS)) { /* not small, or 0 */
         return entry_malloc_slow(size);
     }
-    size_t c = class_of_step[step];
     struct front *f = thread_front;
-    void *p = f->list[c];
+    void **list = (void **)((char *)f + f->list_offset[step]);
+    compiler_opaque(list);
+    void *p = *list;
     if (unlikely(p == NULL) || (BUILD_TINY && entry_forced_slow())) {
-        return entry_refill(size, c, f);
+        return entry_refill(size);
     }
-    f->list[c] = *(void **)p;
+    compiler_opaque(p); /* or the result is in another register than is returned */
+    void *next = *(void **)p;
+    *list = next;
+    prefetch_for_write(next);
     return p;
 }
 
@@ -70,7 +79,7 @@ size_t entry_good_size(size_t size);
 bool entry_multiply(size_t a, size_t b, size_t *product);
 
 /* The slow paths behind the doors above, for front/checked.h. */
-void *entry_take(size_t size_class, struct front *f);
+void *entry_take(size_t size_class);
 void *entry_take_large(size_t size, size_t alignment, bool zero);
 void entry_give(void *p, struct front *f, uint32_t word_xor_id);
 size_t entry_capacity(const void *p);

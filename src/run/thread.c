@@ -14,8 +14,8 @@ enum {
 };
 
 /* Owners that match no map word: everything misses. */
-static struct front front_none = {{0}, UINT32_MAX << 8};
-static struct front front_dead = {{0}, UINT32_MAX << 8};
+static struct front front_none = {.id_word = FRONT_NO_ID};
+static struct front front_dead = {.id_word = FRONT_NO_ID};
 
 _Thread_local struct front *thread_front
     __attribute__((tls_model("initial-exec"), visibility("hidden"))) = &front_none;

@@ -23,11 +23,15 @@ HAK_INLINE unsigned heap_sentinel_every(unsigned size_class)
 
 #define HEAP_SHARED_ID 1u
 #define ID_WORD(id) ((uint32_t)(id) << 8)
+#define FRONT_NO_ID ID_WORD(UINT32_MAX) /* of a front that is no heap's: matches no map word */
+
+#define FRONT_STEPS (SMALL_BYTES_MAX / 16)
 
 /* What malloc and free touch; the first member of a heap. */
 struct front {
     void *list[CLASS_COUNT]; /* owner: LIFO of free blocks, linked through their first word */
     uint32_t id_word;        /* const: id << 8, as in the map */
+    size_t list_offset[FRONT_STEPS]; /* const: by step of size, bytes from here to its class's list */
 };
 
 struct parcel;
@@ -66,6 +70,7 @@ struct heap {
     struct size_class_state classes[CLASS_COUNT];
     struct parcel *outbox[OUTBOX_COUNT]; /* owner: remote frees being collected */
     struct parcel *spare;                /* owner: empty parcels */
+    struct parcel *inbox;                /* owner: mail that was taken and not yet unpacked */
     uint32_t spare_count;
     uint32_t tend_countdown, tend_class, tend_pooled; /* owner: what to look after next */
     uint32_t exit_rounds;                /* owner: times its thread's destructor ran */

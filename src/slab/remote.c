@@ -240,7 +240,7 @@ static bool pool_check(void)
 bool remote_check(struct heap *h)
 {
     lock_acquire(&parcel_lock);
-    bool sound = pool_check() && chain_is_ours(h->spare, false) &&
+    bool sound = pool_check() && chain_is_ours(h->spare, false) && chain_is_ours(h->inbox, true) &&
                  chain_is_ours(ptr_load_relaxed(&h->mail), true); /* relaxed: nobody else runs */
     for (unsigned i = 0; sound && i < OUTBOX_COUNT; i++) {
         const struct parcel *p = h->outbox[i];

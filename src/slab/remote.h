@@ -29,6 +29,24 @@ extern struct lock parcel_lock;
 
 /* Owner of h: p belongs to the heap in `word`. */
 void remote_send(struct heap *h, void *p, uint32_t word);
+/* The same where it is simplest: there is a parcel for that heap, and it has room for one more after
+ * this. Else nothing is done, and false returned. */
+HAK_INLINE bool remote_send_simple(struct heap *h, void *p, uint32_t word)
+{
+    uint32_t destination = WORD_OWNER(word);
+    struct parcel *parcel = h->outbox[destination % OUTBOX_COUNT];
+    uint32_t kib = class_bytes[word & CODE_CLASS_MASK] >> 10;
+    if (parcel == NULL || parcel->destination != destination || parcel->count >= PARCEL_SLOTS - 1 ||
+        parcel->kib + kib >= PARCEL_BYTES_MAX >> 10) {
+        return false;
+    }
+    parcel->slots[parcel->count] = p;
+    parcel->kib = (uint16_t)(parcel->kib + kib);
+    compiler_barrier(); /* a fork in between must find a whole parcel */
+    parcel->count++;
+    return true;
+}
+
 /* Any thread, also one without a heap. */
 void remote_send_single(void *p, uint32_t word);
 /* Publishes the unfinished parcels of h. */
@@ -37,7 +55,7 @@ void remote_publish_all(struct heap *h);
 HAK_INLINE bool remote_has_mail(struct heap *h)
 {
     /* relaxed: only decides whether to look; remote_take acquires */
-    return ptr_load_relaxed(&h->mail) != NULL || ptr_load_relaxed(&h->strays) != NULL;
+    return h->inbox != NULL || ptr_load_relaxed(&h->mail) != NULL || ptr_load_relaxed(&h->strays) != NULL;
 }
 
 /* The holder of h takes all its mail: parcels are given back by remote_recycle. */

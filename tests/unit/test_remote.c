@@ -144,6 +144,30 @@ static void test_unfinished_parcels_are_published(void **state)
     expect_all_home();
 }
 
+/* A refill unpacks no more than it needs; the rest is still mail. */
+static void test_mail_is_unpacked_as_needed(void **state)
+{
+    (void)state;
+    unsigned first = class_of_size(100);
+    unsigned second = class_of_size(300);
+    void *p = crew_malloc(crew[0], first);
+    void *q = crew_malloc(crew[0], second);
+    cache_flush_all(crew[0]);
+    crew_free(crew[1], p);
+    remote_publish_all(crew[1]);
+    crew_free(crew[1], q);
+    remote_publish_all(crew[1]);
+    assert_ptr_equal(crew_malloc(crew[0], second), q); /* sent last, so it comes first */
+    assert_null(crew[0]->front.list[first]);
+    assert_true(remote_has_mail(crew[0]));
+    assert_true(remote_check(crew[0]));
+    assert_ptr_equal(crew_malloc(crew[0], first), p);
+    assert_false(remote_has_mail(crew[0]));
+    crew_free(crew[0], p);
+    crew_free(crew[0], q);
+    expect_all_home();
+}
+
 /* A heap that collects in the same place of an outbox as crew[0]; the others met on the way to it
  * stay out of the pool, which costs nothing. */
 static struct heap *heap_like_the_first(void)
@@ -450,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_a_full_parcel_is_published),
         cmocka_unit_test(test_a_parcel_holds_back_little_memory),
         cmocka_unit_test(test_unfinished_parcels_are_published),
+        cmocka_unit_test(test_mail_is_unpacked_as_needed),
         cmocka_unit_test(test_two_destinations_in_one_place),
         cmocka_unit_test(test_an_adopted_slab_brings_its_frees),
         cmocka_unit_test(test_blocks_follow_their_slab),
