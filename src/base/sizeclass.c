@@ -11,6 +11,13 @@ const uint8_t class_of_step[CLASS_STEP_COUNT] = {SIZE_CLASSES(STEP_RANGE)};
 #define ALIGNED_BYTES(c, size) [c] = (size),
 const uint32_t class_bytes[CLASS_COUNT] = {SIZE_CLASSES(BYTES) ALIGNED_CLASSES(ALIGNED_BYTES)};
 
+/* Every fifth of sixteen lines, and a multiple of the largest power of two in the size, so that blocks are
+ * as aligned as their size is. Where a block more would be lost than a small one, none. */
+#define LOW_BIT(size) ((size) & -(size))
+#define COLOUR(c, size) ((size) <= 1088 ? ((c) * 5 + 8) % 16 * 64 / LOW_BIT(size) * LOW_BIT(size) : 0)
+#define FIRST(c, before, size) [c] = COLOUR(c, size),
+const uint16_t class_first[CLASS_COUNT] = {SIZE_CLASSES(FIRST)};
+
 #define SPAN_FOR(size, bytes_max, granules, otherwise) ((size) <= (bytes_max) ? (granules) : (otherwise))
 #define SPAN(c, before, size) [c] = \
     SPAN_FOR(size, SMALL_BYTES_MAX, SLAB_SMALL_GRANULES, \

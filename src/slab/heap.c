@@ -209,9 +209,8 @@ static void set_list_limit(struct size_class_state *cs, unsigned size_class)
     if (cs->list_limit == 0) {
         return;
     }
-    size_t slab_blocks = ((size_t)slab_span(size_class) << GRANULE_SHIFT) / class_bytes[size_class];
     size_t drifts = slab_span(size_class) == SLAB_SMALL_GRANULES ? CACHE_DRIFTS : CACHE_DRIFTS_MID;
-    size_t drift = drifts * bits_sqrt(cs->slab_count * slab_blocks);
+    size_t drift = drifts * bits_sqrt((size_t)cs->slab_count * slab_blocks(size_class));
     size_t blocks = CACHE_BYTES_MIN / class_bytes[size_class] + drift;
     cs->list_limit = (uint32_t)(blocks > CACHE_BLOCKS_MIN ? blocks : CACHE_BLOCKS_MIN);
 }

@@ -62,12 +62,14 @@ static bool purge_slab(uint32_t g)
     const struct slab *s = &slabs[g];
     size_t page = os_page_bytes();
     size_t size = class_bytes[s->size_class];
+    size_t first = class_first[s->size_class];
     size_t touched = s->was_touched ? (size_t)slab_span(s->size_class) << GRANULE_SHIFT
-                                    : s->fresh_block * size;
+                                    : first + s->fresh_block * size;
     for (unsigned i = next_block(s, 0, true), end; i < s->capacity; i = next_block(s, end, true)) {
         end = next_block(s, i, false);
-        size_t from = (i * size + page - 1) & ~(page - 1);
-        size_t to = end == s->capacity || end * size > touched ? touched + page - 1 : end * size;
+        size_t from = i == 0 ? 0 : (first + i * size + page - 1) & ~(page - 1);
+        size_t to = first + end * size;
+        to = end == s->capacity || to > touched ? touched + page - 1 : to;
         to &= ~(page - 1);
         if (from < to) {
             done = run_purge_pages((char *)map_address(g) + from, to - from) && done;

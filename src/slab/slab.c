@@ -12,8 +12,7 @@ struct map_area slab_area = {(void **)&slabs, sizeof(struct slab), 1, 0, 0, true
 void slab_init(uint32_t g, unsigned size_class, bool was_touched)
 {
     struct slab *s = &slabs[g];
-    size_t bytes = (size_t)slab_span(size_class) << GRANULE_SHIFT;
-    unsigned capacity = (unsigned)(bytes / class_bytes[size_class]);
+    unsigned capacity = slab_blocks(size_class);
     unsigned words = capacity / 64;
     s->next = s->prev = 0;
     s->capacity = s->free_count = (uint16_t)capacity;
@@ -29,14 +28,17 @@ void slab_init(uint32_t g, unsigned size_class, bool was_touched)
     }
 }
 
-/* Fresh blocks are taken a page's worth at a time: memory that was never touched stays so. */
+/* Fresh blocks are taken up to the end of the page that the next one ends in: memory that was never
+ * touched stays so. */
 static unsigned fresh_limit(const struct slab *s)
 {
     if (s->was_touched) {
         return s->capacity;
     }
-    unsigned blocks = CARVE_BYTES / class_bytes[s->size_class];
-    return s->fresh_block + (blocks != 0 ? blocks : 1);
+    size_t size = class_bytes[s->size_class];
+    size_t first = class_first[s->size_class];
+    size_t end = (first + (s->fresh_block + 1u) * size + CARVE_BYTES - 1) & ~(size_t)(CARVE_BYTES - 1);
+    return (unsigned)((end - first) / size);
 }
 
 /* Everything is kept in registers: the links are stores to cold memory, and a load that had to
@@ -45,7 +47,7 @@ unsigned slab_take(uint32_t g, unsigned want, void ***tail)
 {
     struct slab *s = &slabs[g];
     size_t size = class_bytes[s->size_class];
-    char *base = map_address(g);
+    char *base = slab_base(g, s->size_class);
     unsigned limit = fresh_limit(s);
     unsigned most = want < s->free_count ? want : s->free_count;
     unsigned w = s->word_hint;
@@ -107,7 +109,7 @@ bool slab_has_handed_out(const void *p, uint32_t word)
         return false;
     }
     const struct slab *s = &slabs[slab_of(p, c)];
-    size_t offset = (size_t)((const char *)p - (char *)map_address(slab_of(p, c)));
+    size_t offset = (size_t)((const char *)p - slab_base(slab_of(p, c), c));
     size_t i = offset / class_bytes[c];
     return s->size_class == c && i * class_bytes[c] == offset && i < s->fresh_block &&
            (s->bits[i / 64] >> i % 64 & 1) == 0;

@@ -51,6 +51,18 @@ HAK_INLINE uint32_t slab_of(const void *p, unsigned size_class)
     return (uint32_t)map_index(p) & ~(slab_span(size_class) - 1u);
 }
 
+HAK_INLINE unsigned slab_blocks(unsigned size_class)
+{
+    size_t bytes = ((size_t)slab_span(size_class) << GRANULE_SHIFT) - class_first[size_class];
+    return (unsigned)(bytes / class_bytes[size_class]);
+}
+
+/* Where its first block is. */
+HAK_INLINE char *slab_base(uint32_t g, unsigned size_class)
+{
+    return (char *)map_address(g) + class_first[size_class];
+}
+
 /* was_touched: the memory is resident already, so there is nothing to be gained by sparing it. */
 void slab_init(uint32_t g, unsigned size_class, bool was_touched);
 
@@ -65,13 +77,15 @@ _Noreturn void slab_reject(const void *p, bool is_block);
 HAK_INLINE void slab_put(uint32_t g, unsigned size_class, void *p)
 {
     struct slab *s = &slabs[g];
-    uint32_t offset = (uint32_t)((char *)p - (char *)map_address(g));
+    uint32_t offset = (uint32_t)((char *)p - slab_base(g, size_class));
     uint32_t i = (uint32_t)((uint64_t)offset * class_reciprocal[size_class] >> 32);
+    if (unlikely(i >= s->fresh_block || i * class_bytes[size_class] != offset)) {
+        slab_reject(p, false); /* also before the first block, where the offset wraps round */
+    }
     uint64_t bit = (uint64_t)1 << i % 64;
     uint64_t bits = s->bits[i / 64];
-    bool is_block = i * class_bytes[size_class] == offset && i < s->fresh_block;
-    if (unlikely(!is_block || (bits & bit) != 0)) {
-        slab_reject(p, is_block);
+    if (unlikely((bits & bit) != 0)) {
+        slab_reject(p, true);
     }
     s->bits[i / 64] = bits | bit;
     s->free_count++;

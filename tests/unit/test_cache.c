@@ -14,11 +14,6 @@ enum { BLOCKS_MAX = 400000, PHASES = 3 };
 static struct heap *heap;
 static void *blocks[BLOCKS_MAX];
 
-static unsigned slab_blocks(unsigned c)
-{
-    return (unsigned)(((size_t)slab_span(c) << GRANULE_SHIFT) / class_bytes[c]);
-}
-
 /* Blocks for twice as many slabs as stand behind one sentinel. */
 static size_t many(unsigned c)
 {

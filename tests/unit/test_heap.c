@@ -19,11 +19,6 @@ static struct size_class_state *class_state(unsigned c)
     return &heap->classes[c];
 }
 
-static unsigned blocks_per_slab(unsigned c)
-{
-    return (unsigned)(((size_t)slab_span(c) << GRANULE_SHIFT) / class_bytes[c]);
-}
-
 static void *take_one(unsigned c)
 {
     void *p = NULL;
@@ -47,7 +42,7 @@ static void test_current_full_partial_retired(void **state)
     (void)state;
     unsigned c = class_of_size(1000);
     struct size_class_state *cs = class_state(c);
-    unsigned n = blocks_per_slab(c);
+    unsigned n = slab_blocks(c);
     for (unsigned i = 0; i < n + 1; i++) {
         blocks[i] = take_one(c);
         assert_int_equal(u64_load_relaxed(&cs->away), i + 1);
@@ -84,7 +79,7 @@ static void test_release_of_a_current_slab_in_use(void **state)
     assert_int_equal(cs->current, 0);
     assert_int_equal(cs->partial, slab_of(p, c));
     heap_release_current(heap, c); /* nothing to release */
-    unsigned n = blocks_per_slab(c);
+    unsigned n = slab_blocks(c);
     for (unsigned i = 1; i < n; i++) {
         blocks[i] = take_one(c);
     }
@@ -132,7 +127,7 @@ static void test_words_are_opened_and_closed(void **state)
 {
     (void)state;
     unsigned c = class_of_size(60000); /* eight granules: eight words */
-    unsigned n = blocks_per_slab(c) * heap_sentinel_every(c) + 1;
+    unsigned n = slab_blocks(c) * heap_sentinel_every(c) + 1;
     uint32_t open = ID_WORD(heap->id) | c;
     unsigned sentinels = 0;
     for (unsigned i = 0; i < n; i++) {
@@ -141,7 +136,7 @@ static void test_words_are_opened_and_closed(void **state)
         check_words(c, blocks[i], sentinel ? open | CODE_CLOSED : open);
         sentinels += sentinel;
     }
-    assert_int_equal(sentinels, blocks_per_slab(c)); /* one slab in so many */
+    assert_int_equal(sentinels, slab_blocks(c)); /* one slab in so many */
     heap_close_slabs(heap, c);
     for (unsigned i = 0; i < n; i++) {
         check_words(c, blocks[i], open | CODE_CLOSED);
@@ -161,7 +156,7 @@ static void test_the_fullest_partial_slab_is_next(void **state)
 {
     (void)state;
     unsigned c = class_of_size(2000);
-    unsigned n = blocks_per_slab(c);
+    unsigned n = slab_blocks(c);
     for (unsigned i = 0; i < 4 * n; i++) {
         blocks[i] = take_one(c);
     }

@@ -6,6 +6,8 @@
  */
 #include "base/sizeclass.h"
 
+#include "base/bits.h"
+
 #include "base/limits.h"
 #include "unit.h"
 
@@ -82,6 +84,19 @@ static void test_every_aligned_request(void **state)
     }
 }
 
+static void test_first_blocks(void **state)
+{
+    (void)state;
+    size_t places = 0;
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        size_t low_bit = class_bytes[c] & -class_bytes[c];
+        assert_int_equal(class_first[c] % low_bit, 0); /* as aligned as the size is */
+        assert_true(class_first[c] < 1024);
+        places |= (size_t)1 << class_first[c] / CACHE_LINE;
+    }
+    assert_true(bits_count(places) >= 8);
+}
+
 /* Every block's start gives its index, and no other offset passes for a start. Plain loops: 27
  * million divisions are too many for an assertion each. */
 static void test_reciprocals_are_exact(void **state)
@@ -120,6 +135,7 @@ int main(void)
         cmocka_unit_test(test_waste_is_bounded),
         cmocka_unit_test(test_sizes_beyond_the_table),
         cmocka_unit_test(test_every_aligned_request),
+        cmocka_unit_test(test_first_blocks),
         cmocka_unit_test(test_reciprocals_are_exact),
         cmocka_unit_test(test_blocks_fit_the_bitmap),
     };

@@ -47,7 +47,7 @@ static unsigned take(uint32_t g, unsigned want, void **out)
 
 static void check_ascending(uint32_t g, unsigned c, unsigned n)
 {
-    char *base = map_address(g);
+    char *base = slab_base(g, c);
     for (unsigned i = 0; i < n; i++) {
         assert_ptr_equal(blocks[i], base + (size_t)i * class_bytes[c]);
     }
@@ -79,8 +79,8 @@ static void test_all_blocks_in_address_order(void **state)
         assert_int_equal(n, slabs[g].capacity);
         check_ascending(g, c, n);
         size_t bytes = (size_t)slab_span(c) << GRANULE_SHIFT;
-        assert_true((size_t)n * class_bytes[c] <= bytes);
-        assert_true(((size_t)n + 1) * class_bytes[c] > bytes);
+        assert_true(class_first[c] + (size_t)n * class_bytes[c] <= bytes);
+        assert_true(class_first[c] + ((size_t)n + 1) * class_bytes[c] > bytes);
         drop_slab(g, c);
     }
 }
@@ -90,15 +90,15 @@ static void test_fresh_memory_is_carved_by_the_page(void **state)
     (void)state;
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         uint32_t g = make_slab(c, false);
-        unsigned page = CARVE_BYTES / class_bytes[c];
-        page = page != 0 ? page : 1;
         unsigned n = 0;
         while (slabs[g].free_count != 0) {
-            unsigned room = slabs[g].free_count;
-            unsigned got = take(g, SLAB_BLOCKS_MAX, blocks + n);
-            assert_int_equal(got, page < room ? page : room);
-            n += got;
+            size_t page_end = class_first[c] + (n + 1) * (size_t)class_bytes[c] + CARVE_BYTES - 1;
+            page_end -= page_end % CARVE_BYTES;
+            n += take(g, SLAB_BLOCKS_MAX, blocks + n);
             assert_int_equal(slabs[g].fresh_block, n);
+            size_t used = class_first[c] + n * (size_t)class_bytes[c];
+            assert_true(used <= page_end);
+            assert_true(used + class_bytes[c] > page_end || n == slabs[g].capacity);
         }
         check_ascending(g, c, n);
         drop_slab(g, c);
@@ -173,7 +173,7 @@ static void check_misuse(unsigned c)
 {
     struct misuse m = {.g = make_slab(c, false), .size_class = c};
     unsigned n = take(m.g, 2, blocks);
-    char *base = map_address(m.g);
+    char *base = slab_base(m.g, c);
     slab_put(m.g, c, blocks[0]);
     m.p = blocks[0];
     unit_child_dies(put, &m, "free: double free of", m.p);
@@ -184,7 +184,11 @@ static void check_misuse(unsigned c)
     expect_invalid(&m, last_used + class_bytes[c] / 2);
     expect_invalid(&m, last_used + class_bytes[c]); /* a block, but never handed out */
     expect_invalid(&m, base + (size_t)slabs[m.g].capacity * class_bytes[c] - 8);
-    expect_invalid(&m, base + ((size_t)slab_span(c) << GRANULE_SHIFT) - 1);
+    expect_invalid(&m, (char *)map_address(m.g) + ((size_t)slab_span(c) << GRANULE_SHIFT) - 1);
+    if (class_first[c] != 0) {
+        expect_invalid(&m, base - 1);
+        expect_invalid(&m, map_address(m.g));
+    }
     drop_slab(m.g, c);
 }
 

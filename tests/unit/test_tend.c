@@ -14,11 +14,6 @@ enum { BLOCKS_MAX = 13000, LOOKS_MAX = 30 };
 static struct heap *heap, *other;
 static void *blocks[BLOCKS_MAX];
 
-static unsigned slab_blocks(unsigned c)
-{
-    return (unsigned)(((size_t)slab_span(c) << GRANULE_SHIFT) / class_bytes[c]);
-}
-
 /* Refills of a class that no test prepares, until it was looked after something once more. */
 static void look_once(void)
 {
