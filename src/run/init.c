@@ -27,8 +27,6 @@ static void configure(void)
         return;
     }
     configured = true;
-    os_start();
-    run_set_limit(os_memory_limit());
     set_route(setting_get(SETTING_route));
     os_fail_every((uint32_t)setting_get(SETTING_test_fail));
     if (setting_get(SETTING_help)) {
@@ -66,6 +64,8 @@ static bool start(void)
     }
     configure();
     set_route(configured ? setting_get(SETTING_route) : ROUTE_TINY_FIRST);
+    os_start(); /* with the first allocation: one that never allocates need not open files */
+    run_set_limit(os_memory_limit());
     return heap_init();
 }
 
