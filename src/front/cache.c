@@ -194,7 +194,7 @@ static bool unpack_next(struct heap *h)
     }
     h->inbox = p->next;
     for (size_t line = 0; line < sizeof *p; line += CACHE_LINE) {
-        __builtin_prefetch((char *)p->next + line);
+        __builtin_prefetch((const void *)((uintptr_t)p->next + line)); /* of any address, NULL too */
     }
     unpack_parcel(h, p);
     return true;

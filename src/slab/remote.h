@@ -40,10 +40,10 @@ HAK_INLINE bool remote_send_simple(struct heap *h, void *p, uint32_t word)
         parcel->kib + kib >= PARCEL_BYTES_MAX >> 10) {
         return false;
     }
-    parcel->slots[parcel->count] = p;
+    heap_enter(h);
+    parcel->slots[parcel->count++] = p;
     parcel->kib = (uint16_t)(parcel->kib + kib);
-    compiler_barrier(); /* a fork in between must find a whole parcel */
-    parcel->count++;
+    heap_leave(h);
     return true;
 }
 
