@@ -11,10 +11,10 @@ const uint8_t class_of_step[CLASS_STEP_COUNT] = {SIZE_CLASSES(STEP_RANGE)};
 #define ALIGNED_BYTES(c, size) [c] = (size),
 const uint32_t class_bytes[CLASS_COUNT] = {SIZE_CLASSES(BYTES) ALIGNED_CLASSES(ALIGNED_BYTES)};
 
-/* Every fifth of sixteen lines, and a multiple of the largest power of two in the size, so that blocks are
- * as aligned as their size is. Where a block more would be lost than a small one, none. */
+/* One of fifteen lines, and a multiple of the largest power of two in the size, so that blocks are as
+ * aligned as their size is. Where a block more would be lost than a small one, none. */
 #define LOW_BIT(size) ((size) & -(size))
-#define COLOUR(c, size) ((size) <= 1088 ? ((c) * 5 + 8) % 16 * 64 / LOW_BIT(size) * LOW_BIT(size) : 0)
+#define COLOUR(c, size) ((size) <= 1088 ? (((c) + 1) * 8 % 15 + 1) * 64 / LOW_BIT(size) * LOW_BIT(size) : 0)
 #define FIRST(c, before, size) [c] = COLOUR(c, size),
 const uint16_t class_first[CLASS_COUNT] = {SIZE_CLASSES(FIRST)};
 
@@ -31,8 +31,8 @@ const uint8_t class_span[CLASS_COUNT] = {SIZE_CLASSES(SPAN) ALIGNED_CLASSES(ALIG
 const uint32_t class_reciprocal[CLASS_COUNT] = {
     SIZE_CLASSES(RECIPROCAL) ALIGNED_CLASSES(ALIGNED_RECIPROCAL)};
 
-/* A slab starts at a multiple of 64 KiB, so every block of a class whose size is a multiple of the
- * alignment is aligned. Up to 896 a multiple of a power of two is a class's size, or its class's size is
+/* A slab starts at a multiple of 64 KiB and its first block at one of the size's lowest bit, so every block
+ * of a class whose size is a multiple of the alignment is aligned. Up to 896 a multiple of a power of two is a class's size, or its class's size is
  * one of it too; from 1 KiB on all of them are odd multiples of 64. */
 unsigned class_of_aligned(size_t size, size_t alignment)
 {

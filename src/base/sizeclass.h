@@ -102,8 +102,8 @@
 
 extern const uint8_t class_of_step[CLASS_STEP_COUNT];
 extern const uint32_t class_bytes[CLASS_COUNT];
-/* Bytes before the first block of a slab, less than a KiB: the first blocks of the classes lie in different
- * sets of the cache, and not where a program's page-aligned tables begin. */
+/* Bytes before the first block of a slab, less than a KiB: the first blocks of small classes lie in a dozen
+ * sets of the cache and not in one, and none where a program's page-aligned tables begin. */
 extern const uint16_t class_first[CLASS_COUNT];
 /* Granules of a slab of the class, a power of two. */
 extern const uint8_t class_span[CLASS_COUNT];

@@ -180,11 +180,10 @@ static void unpack_strays(struct heap *h)
     }
 }
 
-/* One parcel, so that what is unpacked is still in this core's cache when it is handed out; the others
- * wait in the inbox. False: there was none. */
+/* One parcel; those taken with it wait. False: there was none. */
 static bool unpack_next(struct heap *h)
 {
-    struct parcel *p = h->inbox;
+    struct parcel *p = h->mail_taken;
     if (p == NULL) {
         unpack_strays(h);
         p = remote_take(h);
@@ -192,7 +191,7 @@ static bool unpack_next(struct heap *h)
     if (p == NULL) {
         return false;
     }
-    h->inbox = p->next;
+    h->mail_taken = p->next;
     for (size_t line = 0; line < sizeof *p; line += CACHE_LINE) {
         __builtin_prefetch((const void *)((uintptr_t)p->next + line)); /* of any address, NULL too */
     }
@@ -200,10 +199,32 @@ static bool unpack_next(struct heap *h)
     return true;
 }
 
+static void unpack_taken(struct heap *h)
+{
+    while (h->mail_taken != NULL) {
+        unpack_next(h);
+    }
+}
+
+/* The mailbox is looked into once, however fast the others send. */
 void cache_drain_mail(struct heap *h)
 {
-    while (unpack_next(h)) {
+    unpack_taken(h);
+    unpack_next(h);
+    unpack_taken(h);
+}
+
+/* As much as fills the list, so that what is unpacked is still in this core's cache when it is handed out;
+ * but all of it now and then, or the free blocks of a large backlog would wait for ever while as many come
+ * as are used. */
+static void *refill_from_mail(struct heap *h, unsigned size_class)
+{
+    if (h->tend_countdown == 0) {
+        cache_drain_mail(h);
     }
+    while (h->front.list[size_class] == NULL && unpack_next(h)) {
+    }
+    return cache_pop(h, size_class);
 }
 
 /* ---- refill ---- */
@@ -333,10 +354,10 @@ void *cache_refill(struct heap *h, unsigned size_class)
 {
     struct size_class_state *cs = &h->classes[size_class];
     if (unlikely(remote_has_mail(h))) {
-        while (h->front.list[size_class] == NULL && unpack_next(h)) {
-        }
-        void *p = cache_pop(h, size_class);
+        void *p = refill_from_mail(h, size_class);
         if (p != NULL) {
+            cs->refills_when_tended = UINT64_MAX; /* it ran empty: no part of it is idle */
+            tend(h);
             return p;
         }
     }

@@ -5,8 +5,8 @@
  * names are the fast path itself; budget: malloc 14 instructions, free 16 on x86-64, without a
  * counter, a lock, an atomic read-modify-write or a call (checked on the disassembly by a test).
  *
- * The gatekeeper: size -> class is computed here once, pointer -> (owner, class) here once, and
- * both are passed down. Threads: any. Failure: NULL and ENOMEM at the edge.
+ * The gatekeeper: size -> list is computed here once, or size -> class behind the slow door; pointer ->
+ * (owner, class) here once, and passed down. Threads: any. Failure: NULL and ENOMEM at the edge.
  */
 
 #include "base/sizeclass.h"

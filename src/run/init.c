@@ -27,6 +27,8 @@ static void configure(void)
         return;
     }
     configured = true;
+    os_start(); /* not with the first allocation: by then, a sandbox may kill whoever opens a file */
+    run_set_limit(os_memory_limit());
     set_route(setting_get(SETTING_route));
     os_fail_every((uint32_t)setting_get(SETTING_test_fail));
     if (setting_get(SETTING_help)) {
@@ -64,8 +66,6 @@ static bool start(void)
     }
     configure();
     set_route(configured ? setting_get(SETTING_route) : ROUTE_TINY_FIRST);
-    os_start(); /* with the first allocation: one that never allocates need not open files */
-    run_set_limit(os_memory_limit());
     return heap_init();
 }
 

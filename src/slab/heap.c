@@ -44,7 +44,7 @@ static struct heap *heap_create(void)
     h->id = id;
     h->front.id_word = ID_WORD(id);
     for (size_t step = 0; step < FRONT_STEPS; step++) {
-        h->front.list_offset[step] = class_of_step[step] * sizeof(void *);
+        h->front.list_offset[step] = offsetof(struct front, list[class_of_step[step]]);
     }
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         class_init(&h->classes[c], c);

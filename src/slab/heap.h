@@ -70,7 +70,7 @@ struct heap {
     struct size_class_state classes[CLASS_COUNT];
     struct parcel *outbox[OUTBOX_COUNT]; /* owner: remote frees being collected */
     struct parcel *spare;                /* owner: empty parcels */
-    struct parcel *inbox;                /* owner: mail that was taken and not yet unpacked */
+    struct parcel *mail_taken;           /* owner: not yet unpacked */
     uint32_t spare_count;
     uint32_t tend_countdown, tend_class, tend_pooled; /* owner: what to look after next */
     uint32_t exit_rounds;                /* owner: times its thread's destructor ran */

@@ -166,8 +166,7 @@ void remote_send(struct heap *h, void *p, uint32_t word)
             return;
         }
     }
-    parcel->slots[parcel->count++] = p;
-    parcel->kib = (uint16_t)(parcel->kib + (class_bytes[word & CODE_CLASS_MASK] >> 10));
+    parcel_add(parcel, p, class_bytes[word & CODE_CLASS_MASK] >> 10);
     if (unlikely(parcel->count == PARCEL_SLOTS || parcel->kib >= PARCEL_BYTES_MAX >> 10)) {
         *slot = NULL;
         publish(h, parcel);
@@ -240,7 +239,7 @@ static bool pool_check(void)
 bool remote_check(struct heap *h)
 {
     lock_acquire(&parcel_lock);
-    bool sound = pool_check() && chain_is_ours(h->spare, false) && chain_is_ours(h->inbox, true) &&
+    bool sound = pool_check() && chain_is_ours(h->spare, false) && chain_is_ours(h->mail_taken, true) &&
                  chain_is_ours(ptr_load_relaxed(&h->mail), true); /* relaxed: nobody else runs */
     for (unsigned i = 0; sound && i < OUTBOX_COUNT; i++) {
         const struct parcel *p = h->outbox[i];

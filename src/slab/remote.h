@@ -2,15 +2,15 @@
 #pragma once
 /*
  * Remote frees: a block of another heap is appended, as a pointer, to a parcel for that heap; the
- * block itself is not touched. Full parcels are published to the owner's mailbox, which the owner
- * empties at its next slow path.
+ * block itself is not touched. Full parcels are published to the owner's mailbox. The owner takes all of
+ * them when a list is empty, and unpacks them as it needs them (front/cache.c).
  *
  * Owns: parcels and their pool (RANK_PARCEL), the outboxes and mailboxes of all heaps.
  * May run together:      send   take(owner)
  *            send         yes    yes        push: CAS loop, release [MO-MAIL]
  *            take         yes    no         take: one exchange of the whole stack, acquire
  * ABA: nothing is ever popped singly, so none. Bounds: one unfinished parcel per outbox slot, at
- * most PARCEL_SLOTS pointers and PARCEL_BYTES_MAX bytes.
+ * most PARCEL_SLOTS pointers and PARCEL_BYTES_MAX bytes; mail that was taken waits for TEND_EVERY refills.
  * Failure: without memory for a parcel, blocks travel singly, linked through themselves (strays).
  */
 
@@ -29,6 +29,12 @@ extern struct lock parcel_lock;
 
 /* Owner of h: p belongs to the heap in `word`. */
 void remote_send(struct heap *h, void *p, uint32_t word);
+HAK_INLINE void parcel_add(struct parcel *parcel, void *p, uint32_t kib)
+{
+    parcel->slots[parcel->count++] = p;
+    parcel->kib = (uint16_t)(parcel->kib + kib);
+}
+
 /* The same where it is simplest: there is a parcel for that heap, and it has room for one more after
  * this. Else nothing is done, and false returned. */
 HAK_INLINE bool remote_send_simple(struct heap *h, void *p, uint32_t word)
@@ -41,8 +47,7 @@ HAK_INLINE bool remote_send_simple(struct heap *h, void *p, uint32_t word)
         return false;
     }
     heap_enter(h);
-    parcel->slots[parcel->count++] = p;
-    parcel->kib = (uint16_t)(parcel->kib + kib);
+    parcel_add(parcel, p, kib);
     heap_leave(h);
     return true;
 }
@@ -55,7 +60,7 @@ void remote_publish_all(struct heap *h);
 HAK_INLINE bool remote_has_mail(struct heap *h)
 {
     /* relaxed: only decides whether to look; remote_take acquires */
-    return h->inbox != NULL || ptr_load_relaxed(&h->mail) != NULL || ptr_load_relaxed(&h->strays) != NULL;
+    return h->mail_taken != NULL || ptr_load_relaxed(&h->mail) != NULL || ptr_load_relaxed(&h->strays) != NULL;
 }
 
 /* The holder of h takes all its mail: parcels are given back by remote_recycle. */

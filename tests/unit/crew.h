@@ -6,6 +6,7 @@
  */
 
 #include "front/cache.h"
+#include "slab/remote.h"
 #include "unit.h"
 
 /* One block, from the list or through cache_refill; NULL if memory is out. */
@@ -24,7 +25,9 @@ static inline void crew_free(struct heap *h, void *p)
     uint32_t word = map_word_of(p);
     uint32_t c = word ^ h->front.id_word;
     if (c >= CLASS_COUNT) {
-        cache_free(h, p, word);
+        if (WORD_OWNER(word) == h->id || !remote_send_simple(h, p, word)) {
+            cache_free(h, p, word);
+        }
         return;
     }
     *(void **)p = h->front.list[c];

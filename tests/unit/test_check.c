@@ -71,7 +71,7 @@ static void damage_free_count(void)
 static void damage_bitmap(void)
 {
     struct slab *s = &slabs[some_slab()];
-    size_t offset = (size_t)((char *)blocks[BLOCKS - 1] - (char *)map_address(some_slab()));
+    size_t offset = (size_t)((char *)blocks[BLOCKS - 1] - slab_base(some_slab(), small_class));
     size_t i = offset / class_bytes[small_class];
     s->bits[i / 64] |= (uint64_t)1 << i % 64; /* at home, yet live */
 }

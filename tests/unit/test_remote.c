@@ -115,10 +115,8 @@ static void test_a_full_parcel_is_published(void **state)
     expect_all_home();
 }
 
-static void test_a_parcel_holds_back_little_memory(void **state)
+static void expect_little_held_back(unsigned c)
 {
-    (void)state;
-    unsigned c = class_of_size(60000);
     unsigned kib = class_bytes[c] >> 10;
     unsigned by_bytes = ((PARCEL_BYTES_MAX >> 10) + kib - 1) / kib;
     unsigned n = by_bytes < PARCEL_SLOTS ? by_bytes : PARCEL_SLOTS;
@@ -128,6 +126,13 @@ static void test_a_parcel_holds_back_little_memory(void **state)
     }
     assert_true(remote_has_mail(crew[0]));
     expect_all_home();
+}
+
+static void test_a_parcel_holds_back_little_memory(void **state)
+{
+    (void)state;
+    expect_little_held_back(class_of_size(60000)); /* few or one, the long way */
+    expect_little_held_back(class_of_size(BUILD_TINY ? 3000 : 20000)); /* more, the short way */
 }
 
 static void test_unfinished_parcels_are_published(void **state)
@@ -165,6 +170,31 @@ static void test_mail_is_unpacked_as_needed(void **state)
     assert_false(remote_has_mail(crew[0]));
     crew_free(crew[0], p);
     crew_free(crew[0], q);
+    expect_all_home();
+}
+
+/* As many blocks come as are used, one at a time, behind a backlog of many: it must not stay for ever. */
+static void test_a_backlog_is_unpacked(void **state)
+{
+    (void)state;
+    enum { BACKLOG = 3000, TRAFFIC = 20 * TEND_EVERY };
+    static void *p[BACKLOG];
+    unsigned c = class_of_size(1000);
+    for (unsigned i = 0; i < BACKLOG; i++) {
+        p[i] = crew_malloc(crew[0], c);
+    }
+    for (unsigned i = 0; i < BACKLOG; i++) {
+        crew_free(crew[1], p[i]);
+    }
+    for (unsigned i = 0; i < TRAFFIC; i++) {
+        for (unsigned n = 0; n < PARCEL_SLOTS; n++) {
+            p[n] = crew_malloc(crew[0], c);
+        }
+        for (unsigned n = 0; n < PARCEL_SLOTS; n++) {
+            crew_free(crew[1], p[n]);
+        }
+    }
+    assert_true(crew_away() < BACKLOG / 2);
     expect_all_home();
 }
 
@@ -475,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_a_parcel_holds_back_little_memory),
         cmocka_unit_test(test_unfinished_parcels_are_published),
         cmocka_unit_test(test_mail_is_unpacked_as_needed),
+        cmocka_unit_test(test_a_backlog_is_unpacked),
         cmocka_unit_test(test_two_destinations_in_one_place),
         cmocka_unit_test(test_an_adopted_slab_brings_its_frees),
         cmocka_unit_test(test_blocks_follow_their_slab),
