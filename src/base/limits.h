@@ -57,6 +57,7 @@ enum {
     SENTINEL_EVERY_MID = LIMIT(16, 2),
     CHECK_BACKOFF_MAX = 3,        /* log2 of the longest delay of a walk */
     TEND_EVERY = LIMIT(8, 2),    /* refills between looks after idle lists */
+    MAIL_DRAIN_EVERY = LIMIT(64, 2), /* refills by mail until all of it is unpacked */
     TEND_POOLED_MAX = 64,
     TEND_BYTES = LIMIT(32 << 10, 256), /* lists below this are left alone */
     PARTIAL_SEARCH_MAX = 8,       /* slabs looked at for the fullest one */

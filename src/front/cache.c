@@ -214,19 +214,6 @@ void cache_drain_mail(struct heap *h)
     unpack_taken(h);
 }
 
-/* As much as fills the list, so that what is unpacked is still in this core's cache when it is handed out;
- * but all of it now and then, or the free blocks of a large backlog would wait for ever while as many come
- * as are used. */
-static void *refill_from_mail(struct heap *h, unsigned size_class)
-{
-    if (h->tend_countdown == 0) {
-        cache_drain_mail(h);
-    }
-    while (h->front.list[size_class] == NULL && unpack_next(h)) {
-    }
-    return cache_pop(h, size_class);
-}
-
 /* ---- refill ---- */
 
 /* Slow start: twice the batch after two refills without a flush between. */
@@ -350,6 +337,22 @@ static void tend(struct heap *h)
     }
 }
 
+/* As much as fills the list, so that what is unpacked is still in this core's cache when it is handed out;
+ * but all of it now and then, or the free blocks of a large backlog would wait for ever while as many come
+ * as are used. */
+static void *refill_from_mail(struct heap *h, unsigned size_class)
+{
+    if (h->mail_countdown-- == 0) {
+        h->mail_countdown = MAIL_DRAIN_EVERY;
+        cache_drain_mail(h);
+        h->tend_countdown = 0;
+        tend(h);
+    }
+    while (h->front.list[size_class] == NULL && unpack_next(h)) {
+    }
+    return cache_pop(h, size_class);
+}
+
 void *cache_refill(struct heap *h, unsigned size_class)
 {
     struct size_class_state *cs = &h->classes[size_class];
@@ -357,7 +360,6 @@ void *cache_refill(struct heap *h, unsigned size_class)
         void *p = refill_from_mail(h, size_class);
         if (p != NULL) {
             cs->refills_when_tended = UINT64_MAX; /* it ran empty: no part of it is idle */
-            tend(h);
             return p;
         }
     }

@@ -72,6 +72,7 @@ struct heap {
     struct parcel *spare;                /* owner: empty parcels */
     struct parcel *mail_taken;           /* owner: not yet unpacked */
     uint32_t spare_count;
+    uint32_t mail_countdown;             /* owner: refills by mail until all of it is unpacked */
     uint32_t tend_countdown, tend_class, tend_pooled; /* owner: what to look after next */
     uint32_t exit_rounds;                /* owner: times its thread's destructor ran */
     uint32_t growing_next;

@@ -10,7 +10,8 @@
  *            send         yes    yes        push: CAS loop, release [MO-MAIL]
  *            take         yes    no         take: one exchange of the whole stack, acquire
  * ABA: nothing is ever popped singly, so none. Bounds: one unfinished parcel per outbox slot, at
- * most PARCEL_SLOTS pointers and PARCEL_BYTES_MAX bytes; mail that was taken waits for TEND_EVERY refills.
+ * most PARCEL_SLOTS pointers and PARCEL_BYTES_MAX bytes; mail that was taken waits for MAIL_DRAIN_EVERY
+ * refills by mail.
  * Failure: without memory for a parcel, blocks travel singly, linked through themselves (strays).
  */
 

@@ -177,7 +177,7 @@ static void test_mail_is_unpacked_as_needed(void **state)
 static void test_a_backlog_is_unpacked(void **state)
 {
     (void)state;
-    enum { BACKLOG = 3000, TRAFFIC = 20 * TEND_EVERY };
+    enum { BACKLOG = 3000, TRAFFIC = 4 * MAIL_DRAIN_EVERY };
     static void *p[BACKLOG];
     unsigned c = class_of_size(1000);
     for (unsigned i = 0; i < BACKLOG; i++) {
