@@ -32,8 +32,9 @@ const uint32_t class_reciprocal[CLASS_COUNT] = {
     SIZE_CLASSES(RECIPROCAL) ALIGNED_CLASSES(ALIGNED_RECIPROCAL)};
 
 /* A slab starts at a multiple of 64 KiB and its first block at one of the size's lowest bit, so every block
- * of a class whose size is a multiple of the alignment is aligned. Up to 896 a multiple of a power of two is a class's size, or its class's size is
- * one of it too; from 1 KiB on all of them are odd multiples of 64. */
+ * of a class whose size is a multiple of the alignment is aligned. Up to 896, a multiple of a power of two
+ * is a class's size, or its class's size is one of it too; from 1 KiB on all of them are odd multiples of
+ * 64. */
 unsigned class_of_aligned(size_t size, size_t alignment)
 {
     size_t bytes = (size + !size + alignment - 1) & ~(alignment - 1);

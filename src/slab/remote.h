@@ -61,7 +61,8 @@ void remote_publish_all(struct heap *h);
 HAK_INLINE bool remote_has_mail(struct heap *h)
 {
     /* relaxed: only decides whether to look; remote_take acquires */
-    return h->mail_taken != NULL || ptr_load_relaxed(&h->mail) != NULL || ptr_load_relaxed(&h->strays) != NULL;
+    return h->mail_taken != NULL || ptr_load_relaxed(&h->mail) != NULL ||
+           ptr_load_relaxed(&h->strays) != NULL;
 }
 
 /* The holder of h takes all its mail: parcels are given back by remote_recycle. */
