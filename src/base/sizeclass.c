@@ -39,5 +39,5 @@ unsigned class_of_aligned(size_t size, size_t alignment)
 {
     size_t bytes = (size + !size + alignment - 1) & ~(alignment - 1);
     bool only_powers = alignment > 64 && bytes > 896;
-    return only_powers ? CLASS_FIRST_ALIGNED + bits_log2(bytes - 1) + 1 - 10 : class_of_size(bytes);
+    return only_powers ? CLASS_FIRST_ALIGNED + bits_log2((bytes - 1) >> 9) : class_of_size(bytes);
 }

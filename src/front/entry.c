@@ -167,6 +167,7 @@ static void *large_or_checked(size_t size, size_t alignment, bool zero)
                                       : large_try(size, alignment, zero);
 }
 
+/* The hit path of the classes that malloc's table of offsets does not know: above 2 KiB, and aligned ones. */
 HAK_INLINE void *take_first(size_t size, size_t size_class)
 {
     struct front *f = thread_front;
@@ -174,10 +175,7 @@ HAK_INLINE void *take_first(size_t size, size_t size_class)
     if (unlikely(p == NULL) || (BUILD_TINY && entry_forced_slow())) {
         return refill_or_checked(size, size_class);
     }
-    void *next = *(void **)p;
-    f->list[size_class] = next;
-    prefetch_for_write(next);
-    return p;
+    return entry_pop(&f->list[size_class], p);
 }
 
 HAK_NOINLINE static void *malloc_large(size_t size)
@@ -249,7 +247,7 @@ HAK_NOINLINE HAK_FLATTEN static void free_otherwise(void *p, struct front *f, ui
 }
 
 /* First the two most frequent ways: an own block whose class drains, where nothing but its bit changes,
- * and a block of another heap to which a parcel is under way. */
+ * and a block of another heap to which a parcel is under way. h is followed only where it is a heap. */
 void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
 {
     uint32_t word = word_xor_id ^ f->id_word;

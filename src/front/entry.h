@@ -21,6 +21,15 @@ void *entry_malloc_slow(size_t size);
 /* The map word of p is word_xor_id ^ f->id_word. */
 void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id);
 
+/* Takes p, the head of the calling thread's list, and fetches the block that is handed out next. */
+HAK_INLINE void *entry_pop(void **list, void *p)
+{
+    void *next = *(void **)p;
+    *list = next;
+    prefetch_for_write(next);
+    return p;
+}
+
 /*
  * What takes time here is the chain of loads from one call to the next: the head of the list, then its
  * link. So the list is addressed without an index, which lets processors forward the store of the last
@@ -41,10 +50,7 @@ HAK_INLINE void *entry_malloc(size_t size)
         return entry_refill(size);
     }
     compiler_opaque(p); /* or the result is in another register than is returned */
-    void *next = *(void **)p;
-    *list = next;
-    prefetch_for_write(next);
-    return p;
+    return entry_pop(list, p);
 }
 
 /*

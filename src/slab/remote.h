@@ -28,13 +28,15 @@ struct parcel {
 extern struct map_area parcel_area;
 extern struct lock parcel_lock;
 
-/* Owner of h: p belongs to the heap in `word`. */
-void remote_send(struct heap *h, void *p, uint32_t word);
+/* The heap that collects, in a change of it: there is room for one more. */
 HAK_INLINE void parcel_add(struct parcel *parcel, void *p, uint32_t kib)
 {
     parcel->slots[parcel->count++] = p;
     parcel->kib = (uint16_t)(parcel->kib + kib);
 }
+
+/* Owner of h: p belongs to the heap in `word`. */
+void remote_send(struct heap *h, void *p, uint32_t word);
 
 /* The same where it is simplest: there is a parcel for that heap, and it has room for one more after
  * this. Else nothing is done, and false returned. */

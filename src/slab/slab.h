@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A slab: blocks of one class in one to eight granules, without headers. Free blocks are the set
- * bits of a bitmap kept away from the blocks, so that giving a block back touches one metadata
- * line and not the block, and free pages inside a used slab are known without reading them.
+ * A slab: blocks of one class in one to eight granules, without headers, the first class_first bytes from
+ * its start. Free blocks are the set bits of a bitmap kept away from the blocks, so that giving a block back
+ * touches one metadata line and not the block, and free pages inside a used slab are known without reading
+ * them.
  *
  * Owns: struct slab of every granule (used at the first granule of a slab).
  * Threads: only the holder: the owner thread of the heap in the map word, or whoever holds the
@@ -51,6 +52,7 @@ HAK_INLINE uint32_t slab_of(const void *p, unsigned size_class)
     return (uint32_t)map_index(p) & ~(slab_span(size_class) - 1u);
 }
 
+/* How many blocks fit behind the place of the first one. */
 HAK_INLINE unsigned slab_blocks(unsigned size_class)
 {
     size_t bytes = ((size_t)slab_span(size_class) << GRANULE_SHIFT) - class_first[size_class];

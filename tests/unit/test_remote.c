@@ -149,24 +149,49 @@ static void test_unfinished_parcels_are_published(void **state)
     expect_all_home();
 }
 
+/* crew[0] has taken two parcels and unpacked the one with q, which was sent last and so comes first. */
+static void take_two_unpack_one(unsigned first, unsigned second, void **p, void **q)
+{
+    *p = crew_malloc(crew[0], first);
+    *q = crew_malloc(crew[0], second);
+    cache_flush_all(crew[0]);
+    crew[0]->mail_countdown = 2; /* not yet all of it */
+    crew_free(crew[1], *p);
+    remote_publish_all(crew[1]);
+    crew_free(crew[1], *q);
+    remote_publish_all(crew[1]);
+    assert_ptr_equal(crew_malloc(crew[0], second), *q);
+    assert_null(crew[0]->front.list[first]);
+    assert_true(remote_has_mail(crew[0]));
+    assert_true(remote_check(crew[0]));
+}
+
+/* The child of a fork pools the heap with what it had taken; whoever gets it sees that as mail. */
+static void test_taken_mail_survives_a_fork(void **state)
+{
+    (void)state;
+    void *p, *q;
+    take_two_unpack_one(class_of_size(100), class_of_size(300), &p, &q);
+    heap_reset_after_fork(crew[1]);
+    bool found = false;
+    for (struct heap *h; (h = heap_take_pooled(0)) != NULL;) {
+        found = found || h == crew[0];
+    }
+    assert_true(found && remote_has_mail(crew[0]));
+    assert_ptr_equal(crew_malloc(crew[0], class_of_size(100)), p);
+    crew_free(crew[0], p);
+    crew_free(crew[0], q);
+    expect_all_home();
+}
+
 /* A refill unpacks no more than it needs; the rest is still mail. */
 static void test_mail_is_unpacked_as_needed(void **state)
 {
     (void)state;
     unsigned first = class_of_size(100);
     unsigned second = class_of_size(300);
-    void *p = crew_malloc(crew[0], first);
-    void *q = crew_malloc(crew[0], second);
-    cache_flush_all(crew[0]);
-    crew[0]->mail_countdown = 2; /* not yet all of it */
-    crew_free(crew[1], p);
-    remote_publish_all(crew[1]);
-    crew_free(crew[1], q);
-    remote_publish_all(crew[1]);
-    assert_ptr_equal(crew_malloc(crew[0], second), q); /* sent last, so it comes first */
-    assert_null(crew[0]->front.list[first]);
-    assert_true(remote_has_mail(crew[0]));
-    assert_true(remote_check(crew[0]));
+    void *p, *q;
+    take_two_unpack_one(first, second, &p, &q);
     assert_ptr_equal(crew_malloc(crew[0], first), p);
     assert_false(remote_has_mail(crew[0]));
     crew_free(crew[0], p);
@@ -506,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_a_parcel_holds_back_little_memory),
         cmocka_unit_test(test_unfinished_parcels_are_published),
         cmocka_unit_test(test_mail_is_unpacked_as_needed),
+        cmocka_unit_test(test_taken_mail_survives_a_fork),
         cmocka_unit_test(test_a_backlog_is_unpacked),
         cmocka_unit_test(test_two_destinations_in_one_place),
         cmocka_unit_test(test_an_adopted_slab_brings_its_frees),
