@@ -42,6 +42,7 @@ enum {
     PARCEL_SLOTS = LIMIT(62, 3),       /* 62 pointers and two words are eight cache lines */
     OUTBOX_COUNT = LIMIT(16, 2),       /* destinations that collect at once, per heap */
     PARCEL_BYTES_MAX = LIMIT(256 << 10, 4096), /* memory one unfinished parcel may hold back */
+    FETCH_AHEAD_BYTES = 1024,          /* at least; or four blocks, if that is more */
     UNPACK_AHEAD = 12,                 /* blocks: lines that a core can wait for at a time */
     PARCELS_SPARE_MAX = LIMIT(8, 1),
 

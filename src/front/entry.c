@@ -246,14 +246,27 @@ HAK_NOINLINE HAK_FLATTEN static void free_otherwise(void *p, struct front *f, ui
     }
 }
 
-/* First the two most frequent ways: an own block whose class drains, where nothing but its bit changes,
- * and a block of another heap to which a parcel is under way. h is followed only where it is a heap. */
+/* An own block whose class drains, where nothing but its bit changes. */
+HAK_INLINE bool put_simple(struct heap *h, unsigned size_class, const void *p)
+{
+    struct slab *s = &slabs[slab_of(p, size_class)];
+    if (h->classes[size_class].mode != MODE_DRAINING || !heap_put_is_simple(s)) {
+        return false;
+    }
+    heap_enter(h);
+    heap_put_simple(h, s, size_class, p);
+    heap_leave(h);
+    return true;
+}
+
+/* First the two most frequent ways: put_simple, and a block of another heap to which a parcel is under way. h
+ * is followed only where it is a heap. */
 void entry_free_slow(void *p, struct front *f, uint32_t word_xor_id)
 {
     uint32_t word = word_xor_id ^ f->id_word;
     struct heap *h = (struct heap *)f;
     unsigned c = word_xor_id ^ CODE_CLOSED;
-    bool is_done = c < CLASS_COUNT ? heap_put_simple(h, c, p)
+    bool is_done = c < CLASS_COUNT ? put_simple(h, c, p)
                                    : f->id_word != FRONT_NO_ID && WORD_OWNER(word_xor_id) != 0 &&
                                          map_word_is_slab(word) && remote_send_simple(h, p, word);
     if (!is_done) {

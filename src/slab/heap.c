@@ -166,7 +166,7 @@ static void list_insert(struct size_class_state *cs, uint32_t g, unsigned slab_p
 {
     uint32_t *head = list_of(cs, slab_place);
     slabs[g].place = (uint8_t)slab_place;
-    slabs[g].watch_at = pages_watch_at(&slabs[g]);
+    slabs[g].watch_at = slab_place == PLACE_FULL ? 1 : pages_watch_at(&slabs[g]);
     slabs[g].prev = 0;
     slabs[g].next = *head;
     if (*head != 0) {
@@ -227,6 +227,7 @@ void heap_unlink_slab(struct heap *h, uint32_t g)
     list_remove(cs, g);
     pages_unwatch(h, g);
     slabs[g].place = PLACE_NONE;
+    slabs[g].watch_at = 0;
     cs->slab_count--;
     count_away(cs, -(uint64_t)(slabs[g].capacity - slabs[g].free_count));
     set_list_limit(cs, c);
@@ -356,27 +357,26 @@ void heap_retire_slab(struct heap *h, uint32_t g)
     super_free(g, slab_span(c));
 }
 
-void heap_put(struct heap *h, unsigned size_class, void *p)
+void heap_put_slow(struct heap *h, struct slab *s, unsigned size_class, void *p)
 {
-    struct size_class_state *cs = &h->classes[size_class];
-    uint32_t g = slab_of(p, size_class);
-    slab_put(g, size_class, p);
-    const struct slab *s = &slabs[g];
+    uint32_t g = (uint32_t)(s - slabs);
     if (s->place == PLACE_NONE) {
+        slab_put(s, size_class, p);
         return; /* on its way to the shared heap, which counts when it links it */
     }
-    count_away(cs, -(uint64_t)1);
+    heap_put_simple(h, s, size_class, p);
     if (s->place == PLACE_FULL) {
-        list_remove(cs, g);
-        list_insert(cs, g, PLACE_PARTIAL);
+        list_remove(&h->classes[size_class], g);
+        list_insert(&h->classes[size_class], g, PLACE_PARTIAL);
     }
-    if (unlikely(s->free_count >= s->watch_at) && s->place == PLACE_PARTIAL) {
-        if (s->free_count == s->capacity) {
-            heap_retire_slab(h, g);
-        } else {
-            pages_watch(h, g);
-            pages_tick(h);
-        }
+    if (s->free_count < s->watch_at || s->place != PLACE_PARTIAL) {
+        return;
+    }
+    if (s->free_count == s->capacity) {
+        heap_retire_slab(h, g);
+    } else {
+        pages_watch(h, g);
+        pages_tick(h);
     }
 }
 

@@ -128,24 +128,30 @@ bool heap_is_alone(void);
 /* Takes up to `want` blocks of a class, at least one unless memory is out, linked in the order in
  * which they should be used and ending in `rest`. Returns how many; *head is the first. */
 unsigned heap_take(struct heap *h, unsigned size_class, unsigned want, void *rest, void **head);
-/* Block p, whose slab belongs to h, goes home. */
-void heap_put(struct heap *h, unsigned size_class, void *p);
+/* Block p goes home to slab s of h, where more than its bit may have to change. */
+void heap_put_slow(struct heap *h, struct slab *s, unsigned size_class, void *p);
 
-/* The same where it is simplest: the class drains, and only the bitmap changes. Else nothing is done,
- * and false returned. */
-HAK_INLINE bool heap_put_simple(struct heap *h, unsigned size_class, void *p)
+/* Whether nothing but the bit has to. */
+HAK_INLINE bool heap_put_is_simple(const struct slab *s)
 {
-    struct size_class_state *cs = &h->classes[size_class];
-    uint32_t g = slab_of(p, size_class);
-    const struct slab *s = &slabs[g];
-    if (cs->mode != MODE_DRAINING || s->free_count == 0 || s->free_count + 1u >= s->watch_at) {
-        return false;
+    return s->free_count + 1u < s->watch_at;
+}
+
+HAK_INLINE void heap_put_simple(struct heap *h, struct slab *s, unsigned size_class, const void *p)
+{
+    slab_put(s, size_class, p);
+    u64_add_single_writer(&h->classes[size_class].away, UINT64_MAX); /* minus one */
+}
+
+/* Block p, whose slab belongs to h, goes home. */
+HAK_INLINE void heap_put(struct heap *h, unsigned size_class, void *p)
+{
+    struct slab *s = &slabs[slab_of(p, size_class)];
+    if (likely(heap_put_is_simple(s))) {
+        heap_put_simple(h, s, size_class, p);
+    } else {
+        heap_put_slow(h, s, size_class, p);
     }
-    heap_enter(h);
-    slab_put(g, size_class, p);
-    u64_add_single_writer(&cs->away, UINT64_MAX); /* minus one */
-    heap_leave(h);
-    return true;
 }
 
 /* The current slab of a class becomes one like the others, or leaves if it is wholly free. */

@@ -109,8 +109,8 @@ bool slab_has_handed_out(const void *p, uint32_t word)
         return false;
     }
     const struct slab *s = &slabs[slab_of(p, c)];
-    size_t offset = (size_t)((const char *)p - slab_base(slab_of(p, c), c));
-    size_t i = offset / class_bytes[c];
+    uint32_t offset = slab_offset(p, c);
+    uint32_t i = offset / class_bytes[c];
     return s->size_class == c && i * class_bytes[c] == offset && i < s->fresh_block &&
            (s->bits[i / 64] >> i % 64 & 1) == 0;
 }

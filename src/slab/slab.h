@@ -28,7 +28,7 @@ struct slab {
     uint8_t place;
     uint8_t is_sentinel;
     uint8_t was_touched;
-    uint16_t watch_at;   /* at so many free blocks the heap has something to do beyond the bitmap */
+    uint16_t watch_at;   /* at so many free blocks the heap has more to do than set a bit; 0: at any number */
     bool is_watched;     /* its free pages will be purged: it is on the heap's list of these */
     uint64_t bits[SLAB_WORDS]; /* of up to 320 blocks: on the same cache line as the rest */
     uint32_t older, newer; /* on that list */
@@ -65,6 +65,13 @@ HAK_INLINE char *slab_base(uint32_t g, unsigned size_class)
     return (char *)map_address(g) + class_first[size_class];
 }
 
+/* Of a block, from the first one of its slab; slabs start at multiples of their size. */
+HAK_INLINE uint32_t slab_offset(const void *p, unsigned size_class)
+{
+    uint32_t bytes = slab_span(size_class) << GRANULE_SHIFT;
+    return ((uint32_t)(uintptr_t)p & (bytes - 1)) - class_first[size_class];
+}
+
 /* was_touched: the memory is resident already, so there is nothing to be gained by sparing it. */
 void slab_init(uint32_t g, unsigned size_class, bool was_touched);
 
@@ -75,13 +82,23 @@ unsigned slab_take(uint32_t g, unsigned want, void ***tail);
 /* Ends the process: p is no block of its slab, or was freed before. */
 _Noreturn void slab_reject(const void *p, bool is_block);
 
-/* Takes a block back. One metadata line or two are touched, and never the block. */
-HAK_INLINE void slab_put(uint32_t g, unsigned size_class, void *p)
+/* Whoever frees one block after the other in the order of their addresses, up or down, reads them, too, to learn
+ * what else there is to free: the next ones are fetched. `others` are the free blocks around block `bit`. */
+HAK_INLINE void slab_fetch_ahead(const void *p, size_t size, uint64_t others, uint64_t bit)
 {
-    struct slab *s = &slabs[g];
-    uint32_t offset = (uint32_t)((char *)p - slab_base(g, size_class));
+    if (others + 1 == bit || others + 2 * bit == 0) {
+        size_t ahead = size < FETCH_AHEAD_BYTES / 4 ? FETCH_AHEAD_BYTES : 4 * size;
+        __builtin_prefetch((const void *)((uintptr_t)p + (others < bit ? ahead : 0 - ahead)));
+    }
+}
+
+/* Takes a block back. One metadata line or two are touched, and never the block. */
+HAK_INLINE void slab_put(struct slab *s, unsigned size_class, const void *p)
+{
+    uint32_t size = class_bytes[size_class];
+    uint32_t offset = slab_offset(p, size_class);
     uint32_t i = (uint32_t)((uint64_t)offset * class_reciprocal[size_class] >> 32);
-    if (unlikely(i >= s->fresh_block || i * class_bytes[size_class] != offset)) {
+    if (unlikely(i >= s->fresh_block || i * size != offset)) {
         slab_reject(p, false); /* also before the first block, where the offset wraps round */
     }
     uint64_t bit = (uint64_t)1 << i % 64;
@@ -91,7 +108,10 @@ HAK_INLINE void slab_put(uint32_t g, unsigned size_class, void *p)
     }
     s->bits[i / 64] = bits | bit;
     s->free_count++;
-    s->word_hint = i / 64 < s->word_hint ? (uint16_t)(i / 64) : s->word_hint;
+    if (i / 64 < s->word_hint) {
+        s->word_hint = (uint16_t)(i / 64);
+    }
+    slab_fetch_ahead(p, size, bits, bit);
 }
 
 bool slab_check(uint32_t g);

@@ -131,7 +131,7 @@ static void damage_list_of_home_blocks(void)
     void *p = hak_malloc(SMALL_BYTES);
     *(void **)p = NULL;
     own_heap()->front.list[small_class] = p;
-    slab_put(slab_of(p, small_class), small_class, p);
+    slab_put(&slabs[slab_of(p, small_class)], small_class, p);
     u64_add_single_writer(&own_class()->away, -(uint64_t)1);
 }
 

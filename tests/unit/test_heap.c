@@ -244,10 +244,7 @@ static void random_put(uint64_t *random)
 {
     size_t i = random_below(random, model_count);
     assert_int_equal(model[i].p[class_bytes[model[i].c] - 1], model[i].mark);
-    heap->classes[model[i].c].mode = random_below(random, 4) ? MODE_DRAINING : MODE_CACHED;
-    if (!heap_put_simple(heap, model[i].c, model[i].p)) { /* as free does */
-        heap_put(heap, model[i].c, model[i].p);
-    }
+    heap_put(heap, model[i].c, model[i].p);
     model[i] = model[--model_count];
 }
 

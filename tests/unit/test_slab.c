@@ -109,7 +109,7 @@ static void put_and_take_again(uint32_t g, unsigned c, unsigned n)
 {
     shuffle(n);
     for (unsigned i = 0; i < n; i++) {
-        slab_put(g, c, blocks[i]);
+        slab_put(&slabs[g], c, blocks[i]);
         assert_int_equal(slabs[g].free_count, i + 1);
         assert_true(n > 256 || slab_check(g));
     }
@@ -139,8 +139,8 @@ static void test_used_blocks_come_first(void **state)
     uint32_t g = make_slab(c, false);
     unsigned n = take(g, 10, blocks);
     assert_int_equal(n, 10);
-    slab_put(g, c, blocks[7]);
-    slab_put(g, c, blocks[3]);
+    slab_put(&slabs[g], c, blocks[7]);
+    slab_put(&slabs[g], c, blocks[3]);
     void *again[3];
     assert_int_equal(take(g, 3, again), 3);
     assert_ptr_equal(again[0], blocks[3]);
@@ -160,7 +160,7 @@ struct misuse {
 static void put(void *context)
 {
     const struct misuse *m = context;
-    slab_put(m->g, m->size_class, m->p);
+    slab_put(&slabs[m->g], m->size_class, m->p);
 }
 
 static void expect_invalid(struct misuse *m, void *p)
@@ -174,7 +174,7 @@ static void check_misuse(unsigned c)
     struct misuse m = {.g = make_slab(c, false), .size_class = c};
     unsigned n = take(m.g, 2, blocks);
     char *base = slab_base(m.g, c);
-    slab_put(m.g, c, blocks[0]);
+    slab_put(&slabs[m.g], c, blocks[0]);
     m.p = blocks[0];
     unit_child_dies(put, &m, "free: double free of", m.p);
     char *last_used = blocks[n - 1];
