@@ -220,7 +220,7 @@ HAK_INLINE void give(void *p, struct front *f, uint32_t word_xor_id)
 {
     uint32_t word = word_xor_id ^ f->id_word;
     if (!map_word_is_slab(word)) {
-        large_check_pointer(p, "free");
+        large_check_pointer(p, word, "free");
         large_free(p);
         return;
     }
@@ -290,7 +290,7 @@ static size_t usable_size(const void *p, const char *caller)
     if (map_index(p) >= map_granules) {
         return 0; /* not ours */
     }
-    large_check_pointer(p, caller);
+    large_check_pointer(p, word, caller);
     return large_usable(p);
 }
 
@@ -406,7 +406,7 @@ void *entry_realloc(void *p, size_t size)
         return checked_realloc(p, size);
     }
     if (!map_word_is_slab(word)) {
-        large_check_pointer(p, "realloc");
+        large_check_pointer(p, word, "realloc");
         return large_resize(p, size) ? p : realloc_large(p, size);
     }
     size_t old = class_bytes[word & CODE_CLASS_MASK];

@@ -18,11 +18,10 @@ void *large_alloc(size_t size, size_t alignment, bool zero);
 void *large_alloc_growing(size_t size);
 _Noreturn void large_reject(const void *p, const char *caller);
 
-/* p's word is CODE_LARGE or CODE_FREED; a wrong pointer ends the process, named after `caller`. */
-HAK_INLINE void large_check_pointer(const void *p, const char *caller)
+/* Where p's word tells that it is no large block's pointer, the process ends, named after `caller`. */
+HAK_INLINE void large_check_pointer(const void *p, uint32_t word, const char *caller)
 {
-    size_t g = map_index(p);
-    if (unlikely(map_word(g) != CODE_LARGE || map_address(g) != p)) {
+    if (unlikely(word != CODE_LARGE || (uintptr_t)p % GRANULE_BYTES != 0)) {
         large_reject(p, caller);
     }
 }
@@ -45,7 +44,9 @@ HAK_INLINE size_t large_bytes(const struct run *r)
 HAK_INLINE void large_set_bytes(struct run *r, size_t bytes)
 {
     u64_store_relaxed(&r->bytes, bytes); /* relaxed: as above */
-    r->touched = bytes > r->touched ? bytes : r->touched;
+    if (bytes > r->touched) {
+        r->touched = bytes;
+    }
 }
 
 /* Changes the size in place if that is possible and not wasteful; most often within the run. */

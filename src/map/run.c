@@ -191,7 +191,8 @@ static void free_coalesced(uint32_t g, size_t len, bool any_dirty)
     absorb(after, &len, &any_dirty, &granule_ms);
     absorb(before, &len, &any_dirty, &granule_ms);
     g = before != RUN_NONE ? before : g;
-    free_insert(g, len, any_dirty, state.now_ms - (uint32_t)(granule_ms / len));
+    uint32_t mean_ms = granule_ms != 0 ? (uint32_t)(granule_ms / len) : 0; /* a division takes its time */
+    free_insert(g, len, any_dirty, state.now_ms - mean_ms);
 }
 
 static bool range_is_dirty(uint32_t g, size_t len)

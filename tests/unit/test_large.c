@@ -73,7 +73,7 @@ static void test_alignment(void **state)
         void *p = large_alloc(200 * KIB, alignment, false);
         assert_non_null(p);
         assert_int_equal((uintptr_t)p % alignment, 0);
-        large_check_pointer(p, "free");
+        large_check_pointer(p, map_word_of(p), "free");
         large_free(p);
     }
 }
@@ -207,12 +207,12 @@ static void test_zero_after_shrink_and_move(void **state)
 
 static void check_free(void *p)
 {
-    large_check_pointer(p, "free");
+    large_check_pointer(p, map_word_of(p), "free");
 }
 
 static void check_realloc(void *p)
 {
-    large_check_pointer(p, "realloc");
+    large_check_pointer(p, map_word_of(p), "realloc");
 }
 
 static void test_misuse_ends_the_process(void **state)
@@ -280,7 +280,7 @@ static void random_resize(uint64_t *random, size_t i)
 
 static void random_free(size_t i)
 {
-    large_check_pointer(live[i].p, "free");
+    large_check_pointer(live[i].p, map_word_of(live[i].p), "free");
     assert_true(is_marked(live[i].p, live[i].bytes, live[i].key));
     large_free(live[i].p);
     live[i].p = NULL;
