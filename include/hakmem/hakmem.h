@@ -56,7 +56,8 @@ size_t hak_usable_size(const void *block);
 size_t hak_good_size(size_t size);
 
 /* Gives all memory back to the system that is free and that the calling thread can reach: its own
- * caches, those of threads that are gone, and everything shared. Takes milliseconds. */
+ * caches, those of threads that are gone, free pages of what other threads have used, and everything
+ * shared. Takes milliseconds. */
 void hak_purge(void);
 
 /* Validates the whole heap; false means corruption. No other thread may use the heap meanwhile. */

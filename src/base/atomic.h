@@ -39,6 +39,17 @@ static inline bool u32_cas_acquire(atomic_u32 *a, uint32_t *expected, uint32_t d
                                                    memory_order_relaxed);
 }
 
+static inline bool u32_cas_relaxed(atomic_u32 *a, uint32_t *expected, uint32_t desired)
+{
+    return atomic_compare_exchange_strong_explicit(a, expected, desired, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+static inline uint32_t u32_swap_relaxed(atomic_u32 *a, uint32_t v)
+{
+    return atomic_exchange_explicit(a, v, memory_order_relaxed);
+}
+
 static inline uint32_t u32_swap_acquire(atomic_u32 *a, uint32_t v)
 {
     return atomic_exchange_explicit(a, v, memory_order_acquire);
@@ -62,6 +73,16 @@ static inline uint64_t u64_load_relaxed(const atomic_u64 *a)
 static inline void u64_store_relaxed(atomic_u64 *a, uint64_t v)
 {
     atomic_store_explicit(a, v, memory_order_relaxed);
+}
+
+static inline uint64_t u64_load_acquire(const atomic_u64 *a)
+{
+    return atomic_load_explicit(a, memory_order_acquire);
+}
+
+static inline void u64_store_release(atomic_u64 *a, uint64_t v)
+{
+    atomic_store_explicit(a, v, memory_order_release);
 }
 
 static inline uint64_t u64_add_relaxed(atomic_u64 *a, uint64_t v)

@@ -280,7 +280,6 @@ static void tend_pooled(struct heap *h)
     if (remote_has_mail(other)) {
         cache_give_up(other);
     }
-    pages_tick(other);
     heap_leave(other);
     heap_pool(other);
 }
@@ -314,7 +313,7 @@ static void tend_list(struct heap *h, unsigned size_class)
     cs->head_when_tended = *list;
 }
 
-/* Every so many refills, one class is looked after. */
+/* Every so many refills, one class is looked after, and what belongs to nobody. */
 static void tend(struct heap *h)
 {
     if (h->tend_countdown-- != 0) {
@@ -326,8 +325,8 @@ static void tend(struct heap *h)
     tend_pooled(h);
     run_tick();
     super_tick();
+    pages_tick();
     heap_enter(h);
-    pages_tick(h);
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
         unsigned c = h->tend_class++ % CLASS_COUNT;
         if (h->front.list[c] != NULL) {

@@ -458,14 +458,14 @@ static void purge_own(void)
         for (unsigned c = 0; c < CLASS_COUNT; c++) {
             heap_release_current(h, c);
         }
-        pages_purge(h);
+        heap_purge_pages(h);
         heap_leave(h);
     }
 }
 
 /* Heaps of threads that are gone hold memory too. Each sends others' blocks home, and all of them have
- * to do so before any can know what it has. Superslabs come last: slabs of all heaps, also of threads
- * that sleep, may have become free on the way. */
+ * to do so before any can know what it has. Slabs of threads that sleep are reached where they are watched.
+ * Superslabs come last: slabs of all heaps may have become free on the way. */
 static void purge(void)
 {
     struct heap *pooled = heap_take_all_pooled();
@@ -479,11 +479,12 @@ static void purge(void)
         next = h->next_pooled;
         heap_enter(h);
         cache_give_up(h);
-        pages_purge(h);
+        heap_purge_pages(h);
         heap_leave(h);
         heap_pool(h);
     }
     adopt_purge();
+    pages_purge_all();
     super_purge();
     remote_purge();
 }
@@ -507,7 +508,7 @@ bool entry_check(void)
         return true; /* nothing was ever allocated */
     }
     memcheck_hide();
-    bool sound = run_check() && large_check() && super_check() && adopt_check();
+    bool sound = run_check() && large_check() && super_check() && adopt_check() && pages_check();
     for (uint32_t id = HEAP_SHARED_ID; sound && id <= heap_count(); id++) {
         /* a heap that a fork caught in the middle of a change is used no more */
         bool lost = heaps[id].state == HEAP_LOST;

@@ -9,7 +9,9 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-enum lock_rank { RANK_SHARED_HEAP, RANK_HEAP_POOL, RANK_SUPER, RANK_ARENA, RANK_PARCEL, RANK_COUNT };
+enum lock_rank {
+    RANK_SHARED_HEAP, RANK_HEAP_POOL, RANK_PAGES, RANK_WATCH, RANK_SUPER, RANK_ARENA, RANK_PARCEL, RANK_COUNT
+};
 
 struct lock {
     atomic_u32 state; /* 0 free, 1 held, 2 held and somebody may sleep */

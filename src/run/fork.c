@@ -6,12 +6,14 @@
 
 #include "run/thread.h"
 #include "slab/adopt.h"
+#include "slab/pages.h"
 #include "slab/remote.h"
 
 static struct lock *const locks_by_rank[RANK_COUNT] = {
     [RANK_SHARED_HEAP] = &shared_heap_lock, [RANK_HEAP_POOL] = &heap_pool_lock,
     [RANK_SUPER] = &super_lock,             [RANK_ARENA] = &run_lock,
-    [RANK_PARCEL] = &parcel_lock,
+    [RANK_PARCEL] = &parcel_lock,           [RANK_PAGES] = &pages_lock,
+    [RANK_WATCH] = &watch_lock,
 };
 
 /* The only thread forks while it holds one of these locks only from a signal handler. It may do so, as

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/adopt.h"
 
-#include "slab/pages.h"
 #include "slab/remote.h"
 
 struct lock shared_heap_lock;
 static atomic_ptr inbox;                /* published slabs, linked by slab.next */
 static atomic_u32 offered[CLASS_COUNT]; /* under the lock, a hint without: partial slabs are here */
-static atomic_u32 watched;              /* the same: slabs with free pages are */
 
 static struct heap *shared_heap(void)
 {
@@ -79,7 +77,6 @@ static void settle(void)
     if (remote_has_mail(shared_heap())) {
         settle_mail();
     }
-    u32_store_relaxed(&watched, shared_heap()->oldest_watched != 0); /* relaxed: a hint */
 }
 
 /* ---- adopt ---- */
@@ -106,12 +103,9 @@ bool adopt_take(struct heap *h, unsigned size_class)
 
 void adopt_tend(void)
 {
-    /* relaxed: hints; what is watched is read again under the lock */
-    bool any = remote_has_mail(shared_heap()) || ptr_load_relaxed(&inbox) != NULL ||
-               u32_load_relaxed(&watched) != 0;
+    bool any = remote_has_mail(shared_heap()) || ptr_load_relaxed(&inbox) != NULL; /* relaxed: a hint */
     if (any && lock_try(&shared_heap_lock)) {
         settle();
-        pages_tick(shared_heap());
         lock_release(&shared_heap_lock);
     }
 }
@@ -133,7 +127,7 @@ void adopt_purge(void)
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         heap_release_current(shared_heap(), c); /* nobody would come back to one that is wholly free */
     }
-    pages_purge(shared_heap());
+    heap_purge_pages(shared_heap());
     lock_release(&shared_heap_lock);
 }
 

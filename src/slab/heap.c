@@ -225,7 +225,7 @@ void heap_unlink_slab(struct heap *h, uint32_t g)
     unsigned c = slabs[g].size_class;
     struct size_class_state *cs = &h->classes[c];
     list_remove(cs, g);
-    pages_unwatch(h, g);
+    pages_unwatch(g);
     slabs[g].place = PLACE_NONE;
     slabs[g].watch_at = 0;
     cs->slab_count--;
@@ -247,7 +247,7 @@ void heap_link_slab(struct heap *h, uint32_t g)
     set_words(g, c, open ? h->front.id_word | c : closed_word(h, g));
     list_insert(cs, g, s->free_count != 0 ? PLACE_PARTIAL : PLACE_FULL);
     if (s->free_count < s->capacity) { /* one that is wholly free will be used at once, or go */
-        pages_watch(h, g);
+        pages_watch(g);
     }
 }
 
@@ -314,7 +314,7 @@ static bool next_current(struct heap *h, unsigned size_class)
     }
     uint32_t g = fullest_partial(cs);
     list_remove(cs, g);
-    pages_unwatch(h, g);
+    pages_unwatch(g);
     slabs[g].place = PLACE_CURRENT;
     cs->current = g;
     return true;
@@ -374,9 +374,8 @@ void heap_put_slow(struct heap *h, struct slab *s, unsigned size_class, void *p)
     }
     if (s->free_count == s->capacity) {
         heap_retire_slab(h, g);
-    } else {
-        pages_watch(h, g);
-        pages_tick(h);
+    } else if (pages_watch(g)) {
+        pages_tick();
     }
 }
 
@@ -392,7 +391,16 @@ void heap_release_current(struct heap *h, unsigned size_class)
     if (slabs[g].free_count == slabs[g].capacity) {
         heap_retire_slab(h, g);
     } else {
-        pages_watch(h, g);
+        pages_watch(g);
+    }
+}
+
+void heap_purge_pages(struct heap *h)
+{
+    for (unsigned c = 0; c < CLASS_COUNT; c++) {
+        for (uint32_t g = h->classes[c].partial; g != 0; g = slabs[g].next) {
+            pages_purge(g);
+        }
     }
 }
 
@@ -465,7 +473,7 @@ static bool class_check(const struct heap *h, unsigned c)
 
 bool heap_check(struct heap *h)
 {
-    bool sound = pages_check(h);
+    bool sound = true;
     for (unsigned c = 0; sound && c < CLASS_COUNT; c++) {
         sound = class_check(h, c);
     }

@@ -79,7 +79,6 @@ struct heap {
     void *growing[GROWTH_HISTORY];       /* owner: results of recent growing reallocs */
     void *small_runs[GROWTH_HISTORY];    /* owner: blocks given a run while small */
     atomic_u64 remote_sent, remote_received;
-    uint32_t oldest_watched, newest_watched; /* owner: slabs with free pages, in order of time */
     uint32_t state;                      /* under the pool lock */
     struct heap *next_pooled;            /* under the pool lock */
     /* any thread: [MO-MAIL] */
@@ -166,5 +165,8 @@ void heap_unlink_slab(struct heap *h, uint32_t g);
 void heap_link_slab(struct heap *h, uint32_t g);
 /* A wholly free slab of h, on one of its lists, goes back to its superslab. */
 void heap_retire_slab(struct heap *h, uint32_t g);
+
+/* Free pages of all its partial slabs go back to the system. */
+void heap_purge_pages(struct heap *h);
 
 bool heap_check(struct heap *h);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/slab.h"
 
-#include <string.h>
-
 #include "base/bits.h"
 #include "os/report.h"
 
@@ -19,12 +17,13 @@ void slab_init(uint32_t g, unsigned size_class, bool was_touched)
     s->fresh_block = s->word_hint = 0;
     s->size_class = (uint8_t)size_class;
     s->place = PLACE_NONE;
-    s->is_sentinel = s->is_watched = false;
-    s->purged_at = 0;
+    s->is_sentinel = s->may_be_watched = false;
     s->was_touched = was_touched;
-    memset(s->bits, 0xff, words * sizeof s->bits[0]);
+    for (unsigned w = 0; w < words; w++) {
+        u64_store_relaxed(&s->bits[w], ~(uint64_t)0); /* relaxed: nobody else looks at it yet */
+    }
     if (capacity % 64 != 0) {
-        s->bits[words] = bits_low(capacity % 64);
+        u64_store_relaxed(&s->bits[words], bits_low(capacity % 64)); /* relaxed: as above */
     }
 }
 
@@ -55,7 +54,7 @@ unsigned slab_take(uint32_t g, unsigned want, void ***tail)
     unsigned taken = 0;
     void **link = *tail;
     while (taken < most) {
-        uint64_t bits = s->bits[w];
+        uint64_t bits = u64_load_relaxed(&s->bits[w]); /* relaxed: nobody else reads it now */
         for (; bits != 0 && taken < most; bits &= bits - 1, taken++) {
             last = w * 64 + bits_first(bits);
             if (last >= limit) {
@@ -65,7 +64,7 @@ unsigned slab_take(uint32_t g, unsigned want, void ***tail)
             *link = base + last * size;
             link = (void **)(base + last * size);
         }
-        s->bits[w] = bits;
+        u64_store_relaxed(&s->bits[w], bits); /* relaxed: as above */
         w += bits == 0;
     }
     *tail = link;
@@ -95,9 +94,10 @@ bool slab_check(uint32_t g)
     bool sound = s->fresh_block <= s->capacity;
     for (unsigned w = 0; w < (s->capacity + 63u) / 64; w++) {
         uint64_t fresh = bits_from(w, s->fresh_block) & ~bits_from(w, s->capacity);
-        count += bits_count(s->bits[w]);
-        sound = sound && (w >= s->word_hint || s->bits[w] == 0) &&
-                (s->bits[w] & fresh) == fresh && (s->bits[w] & bits_from(w, s->capacity)) == 0;
+        uint64_t bits = u64_load_relaxed(&s->bits[w]); /* relaxed: nobody else runs */
+        count += bits_count(bits);
+        sound = sound && (w >= s->word_hint || bits == 0) && (bits & fresh) == fresh &&
+                (bits & bits_from(w, s->capacity)) == 0;
     }
     return sound && count == s->free_count;
 }
@@ -112,5 +112,5 @@ bool slab_has_handed_out(const void *p, uint32_t word)
     uint32_t offset = slab_offset(p, c);
     uint32_t i = offset / class_bytes[c];
     return s->size_class == c && i * class_bytes[c] == offset && i < s->fresh_block &&
-           (s->bits[i / 64] >> i % 64 & 1) == 0;
+           (u64_load_relaxed(&s->bits[i / 64]) >> i % 64 & 1) == 0; /* relaxed: nobody else runs */
 }

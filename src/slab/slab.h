@@ -8,8 +8,9 @@
  *
  * Owns: struct slab of every granule (used at the first granule of a slab).
  * Threads: only the holder: the owner thread of the heap in the map word, or whoever holds the
- * shared heap's lock. Invariants: free_count == bits set; fresh_block is past the last block ever
- * handed out; bits below word_hint * 64 are clear.
+ * shared heap's lock; of a watched slab (slab/pages.h) others may read the bitmap.
+ * Invariants: free_count == bits set; fresh_block is past the last block ever handed out; bits below
+ * word_hint * 64 are clear.
  * A block that is not in the bitmap is live, on its heap's list, or on its way in a parcel.
  */
 
@@ -17,6 +18,14 @@
 #include "map/map.h"
 
 enum slab_place { PLACE_NONE, PLACE_CURRENT, PLACE_PARTIAL, PLACE_FULL };
+
+/* Its free pages are to be purged: its place among the slabs of which that is true. */
+struct watch {
+    uint32_t older, newer;
+    uint32_t since_ms;
+    atomic_u32 state;   /* changes under the lock of slab/pages.c */
+    uint16_t purged_at; /* so many free blocks were seen at the last purge; holds while it may be watched */
+};
 
 struct slab {
     uint32_t next, prev; /* class list, by granule; 0 ends it */
@@ -29,12 +38,10 @@ struct slab {
     uint8_t is_sentinel;
     uint8_t was_touched;
     uint16_t watch_at;   /* at so many free blocks the heap has more to do than set a bit; 0: at any number */
-    bool is_watched;     /* its free pages will be purged: it is on the heap's list of these */
-    uint64_t bits[SLAB_WORDS]; /* of up to 320 blocks: on the same cache line as the rest */
-    uint32_t older, newer; /* on that list */
-    uint32_t watched_ms;   /* since when */
-    uint16_t purged_at;    /* its free pages went at so many free blocks, and none was taken since */
-    char pad[CACHE_LINE - 38];
+    bool may_be_watched; /* others may look at the bitmap (slab/pages.h) */
+    atomic_u64 bits[SLAB_WORDS]; /* of up to 320 blocks: on the same cache line as the rest */
+    struct watch watch;    /* under that lock, or the holder's while it is not watched */
+    char pad[CACHE_LINE - 24 - sizeof(struct watch)];
 };
 _Static_assert(sizeof(struct slab) == 576, "nine cache lines: neighbours use different cache sets");
 
@@ -82,13 +89,15 @@ unsigned slab_take(uint32_t g, unsigned want, void ***tail);
 /* Ends the process: p is no block of its slab, or was freed before. */
 _Noreturn void slab_reject(const void *p, bool is_block);
 
-/* Whoever frees one block after the other in the order of their addresses, up or down, reads them, too, to learn
- * what else there is to free: the next ones are fetched. `others` are the free blocks around block `bit`. */
+/* Whoever frees one block after the other in the order of their addresses, up or down, reads them, too, to
+ * learn what else there is to free: the next ones are fetched. `others` are the free blocks around block
+ * `bit`; downwards this is not seen in the last bits of a slab that are less than 64. */
 HAK_INLINE void slab_fetch_ahead(const void *p, size_t size, uint64_t others, uint64_t bit)
 {
-    if (others + 1 == bit || others + 2 * bit == 0) {
+    bool up = others + 1 == bit;
+    if (up || others + 2 * bit == 0) {
         size_t ahead = size < FETCH_AHEAD_BYTES / 4 ? FETCH_AHEAD_BYTES : 4 * size;
-        __builtin_prefetch((const void *)((uintptr_t)p + (others < bit ? ahead : 0 - ahead)));
+        __builtin_prefetch((const void *)((uintptr_t)p + (up ? ahead : 0 - ahead)));
     }
 }
 
@@ -102,11 +111,11 @@ HAK_INLINE void slab_put(struct slab *s, unsigned size_class, const void *p)
         slab_reject(p, false); /* also before the first block, where the offset wraps round */
     }
     uint64_t bit = (uint64_t)1 << i % 64;
-    uint64_t bits = s->bits[i / 64];
+    uint64_t bits = u64_load_relaxed(&s->bits[i / 64]); /* relaxed: the only writer */
     if (unlikely((bits & bit) != 0)) {
         slab_reject(p, true);
     }
-    s->bits[i / 64] = bits | bit;
+    u64_store_release(&s->bits[i / 64], bits | bit); /* [MO-WATCH] */
     s->free_count++;
     if (i / 64 < s->word_hint) {
         s->word_hint = (uint16_t)(i / 64);

@@ -46,6 +46,8 @@
 #define BARRIER_push 15
 #define BARRIER_heap_enter 16
 #define BARRIER_heap_leave 17
+#define WATCH_slab_put 18
+#define WATCH_next_block 19
 
 #ifndef RELAX
 #define RELAX NOTHING

@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "run/fork.h"
 #include "slab/adopt.h"
+#include "slab/pages.h"
 #include "slab/remote.h"
 
 /* Made before a lock is taken; each door uses what it needs. */
@@ -149,6 +150,8 @@ static const struct {
     {"parcels back", &parcel_lock, go_recycle_parcels},
     {"fork, shared heap", &shared_heap_lock, go_fork},
     {"fork, pool", &heap_pool_lock, go_fork},
+    {"fork, pages", &pages_lock, go_fork},
+    {"fork, watch", &watch_lock, go_fork},
     {"fork, super", &super_lock, go_fork},
     {"fork, runs", &run_lock, go_fork},
     {"fork, parcels", &parcel_lock, go_fork},

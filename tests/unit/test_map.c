@@ -132,7 +132,7 @@ static void grow_and_use_tables(void *unused)
         map_grow(&start, 7);
         os_fail_every(0);
         for (; checked < map_committed_bytes() >> GRANULE_SHIFT; checked++) {
-            slabs[checked].watched_ms = 1;
+            slabs[checked].watch.since_ms = 1;
             runs[checked].touched = 1;
         }
     }

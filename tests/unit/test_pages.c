@@ -4,16 +4,28 @@
  * or at once when all is to be purged; no byte of a block in use is lost, and what is taken again is
  * whole.
  * Method: resident pages by mincore; a heap without a thread, scripted cases, then a random driver whose
- * blocks carry patterns.
+ * blocks carry patterns, alone and while other threads purge.
  */
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "child.h"
+#include "front/entry.h"
 #include "os/os.h"
+#include "slab/heap.h"
 #include "slab/pages.h"
 #include "unit.h"
 
-enum { OPERATIONS = 20000, MODEL_BLOCKS = 600, LOOKS_MAX = 100, KEEP_ONE_IN = 8 };
+enum {
+    OPERATIONS = 20000,
+    MODEL_BLOCKS = 600,
+    LOOKS_MAX = 100,
+    KEEP_ONE_IN = 8,
+    ROUNDS = 50,
+    FORKS = 100,
+    FORK_BLOCKS = 300,
+};
 
 static struct heap *heap;
 static char *blocks[SLAB_BLOCKS_MAX];
@@ -65,7 +77,7 @@ static void free_most(unsigned c, unsigned count)
             heap_put(heap, c, blocks[i]);
         }
     }
-    assert_true(heap_check(heap));
+    assert_true(heap_check(heap) && pages_check());
 }
 
 static void check_and_free_rest(unsigned c, unsigned count, char *next)
@@ -79,8 +91,7 @@ static void check_and_free_rest(unsigned c, unsigned count, char *next)
     heap_put(heap, c, next);
     heap_release_current(heap, c);
     assert_int_equal(heap->classes[c].slab_count, 0);
-    assert_int_equal(heap->oldest_watched | heap->newest_watched, 0);
-    assert_true(heap_check(heap));
+    assert_true(heap_check(heap) && pages_check());
 }
 
 /* The least that the blocks in use need. */
@@ -104,7 +115,7 @@ static void tick_until(uint32_t g, unsigned c, size_t pages)
         for (uint32_t start = os_now_ms(); os_now_ms() - start <= DECAY_MS;) {
             usleep(1000);
         }
-        pages_tick(heap);
+        pages_tick();
     }
 }
 
@@ -119,14 +130,14 @@ static void test_free_pages_decay(void **state)
         size_t before = resident_pages(g, c);
         free_most(c, count);
         size_t least = pages_in_use(c, count);
-        assert_true(slabs[g].is_watched);
+        assert_int_not_equal(slabs[g].watch.state, 0);
         if (!BUILD_TINY) {
-            pages_tick(heap); /* too young */
+            pages_tick(); /* too young */
             assert_int_equal(resident_pages(g, c), before);
         }
         tick_until(g, c, least);
         assert_int_equal(resident_pages(g, c), least);
-        assert_true(least < before && !slabs[g].is_watched);
+        assert_true(least < before && slabs[g].watch.state == 0);
         check_and_free_rest(c, count, next);
     }
 }
@@ -138,8 +149,24 @@ static void test_all_pages_at_once(void **state)
     char *next;
     uint32_t g = fill_slab(c, &count, &next);
     free_most(c, count);
-    pages_purge(heap);
+    heap_purge_pages(heap);
     assert_int_equal(resident_pages(g, c), pages_in_use(c, count));
+    check_and_free_rest(c, count, next);
+}
+
+/* The heap's thread does nothing meanwhile: another one purges. */
+static void test_a_purge_reaches_other_heaps(void **state)
+{
+    (void)state;
+    unsigned c = class_of_size(4000), count;
+    char *next;
+    uint32_t g = fill_slab(c, &count, &next);
+    size_t before = resident_pages(g, c);
+    free_most(c, count);
+    size_t least = pages_in_use(c, count);
+    assert_true(least < before);
+    assert_true(entry_purge());
+    assert_int_equal(resident_pages(g, c), least);
     check_and_free_rest(c, count, next);
 }
 
@@ -151,13 +178,12 @@ static void test_the_current_slab_is_not_watched(void **state)
     char *next;
     uint32_t g = fill_slab(c, &count, &next);
     free_most(c, count);
-    assert_true(slabs[g].is_watched);
+    assert_int_not_equal(slabs[g].watch.state, 0);
     while (slabs[g].place != PLACE_CURRENT) { /* the current one is used up first */
         take_one(c, 1);
     }
-    assert_false(slabs[g].is_watched);
-    assert_int_equal(heap->oldest_watched, 0);
-    assert_true(heap_check(heap));
+    assert_int_equal(slabs[g].watch.state, 0);
+    assert_true(heap_check(heap) && pages_check());
 }
 
 /* ---- at random ---- */
@@ -185,20 +211,133 @@ static void test_random_operations(void **state)
             model[i].p = take_one(model[i].c, key);
         }
         if (random_below(&random, 64) == 0) {
-            pages_purge(heap);
+            heap_purge_pages(heap);
         }
-        pages_tick(heap);
+        pages_tick();
         if (key % 64 == 0) {
-            assert_true(heap_check(heap));
+            assert_true(heap_check(heap) && pages_check());
         }
     }
     for (size_t i = 0; i < MODEL_BLOCKS; i++) {
         if (model[i].p != NULL) {
             assert_true(memory_holds(model[i].p, class_bytes[model[i].c], model[i].key));
             heap_put(heap, model[i].c, model[i].p);
+            model[i].p = NULL;
         }
     }
-    assert_true(heap_check(heap));
+    assert_true(heap_check(heap) && pages_check());
+}
+
+static atomic_u32 is_over;
+
+static void *purge_without_end(void *unused)
+{
+    (void)unused;
+    while (u32_load_relaxed(&is_over) == 0) {
+        pages_tick();
+    }
+    return NULL;
+}
+
+static void test_random_operations_while_others_purge(void **state)
+{
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, purge_without_end, NULL), 0);
+    }
+    for (uint32_t start = os_now_ms(); os_now_ms() - start <= 2 * DECAY_MS;) {
+        test_random_operations(state);
+    }
+    u32_store_relaxed(&is_over, 1);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_true(heap_check(heap) && pages_check());
+}
+
+/* ---- freed while it is purged ---- */
+
+static atomic_u32 may_begin;
+
+static void *purge_once(void *unused)
+{
+    (void)unused;
+    while (u32_load_acquire(&may_begin) == 0) {
+    }
+    pages_purge_all();
+    return NULL;
+}
+
+/* The upper blocks are freed before the purge and the lower ones during it, or soon after: it has passed
+ * them. However that falls out, the next purge of another thread finds them. */
+static void test_what_is_freed_during_a_purge_goes_with_the_next(void **state)
+{
+    (void)state;
+    unsigned c = class_of_size(9000), count;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        char *next;
+        pthread_t thread;
+        uint32_t g = fill_slab(c, &count, &next);
+        u32_store_relaxed(&may_begin, 0);
+        assert_int_equal(pthread_create(&thread, NULL, purge_once, NULL), 0);
+        for (unsigned i = count; i-- > count / 2;) {
+            heap_put(heap, c, blocks[i]);
+        }
+        u32_store_release(&may_begin, 1);
+        while (u32_load_relaxed(&slabs[g].watch.state) == 1) { /* on the list */
+        }
+        for (unsigned i = 0; i < count / 2 - 1; i++) {
+            heap_put(heap, c, blocks[i]);
+        }
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        pages_purge_all();
+        size_t block_pages = class_bytes[c] / os_page_bytes() + 2;
+        assert_in_range(resident_pages(g, c), 1, 2 * block_pages); /* up to half of the rest may stay */
+        heap_put(heap, c, blocks[count / 2 - 1]);
+        heap_put(heap, c, next);
+        heap_release_current(heap, c);
+        assert_int_equal(heap->classes[c].slab_count, 0);
+    }
+}
+
+/* ---- forks ---- */
+
+static void *use_slabs_without_end(void *unused)
+{
+    (void)unused;
+    unsigned c = class_of_size(4000);
+    void *mine[FORK_BLOCKS] = {NULL};
+    while (u32_load_relaxed(&is_over) == 0) {
+        for (unsigned i = 0; i < FORK_BLOCKS; i++) {
+            heap_take(heap, c, 1, NULL, &mine[i]);
+        }
+        for (unsigned i = 0; i < FORK_BLOCKS; i++) {
+            heap_put(heap, c, mine[i]);
+        }
+    }
+    return NULL;
+}
+
+/* Others watch slabs and leave them alone again meanwhile: a child finds a list that is whole. */
+static void test_a_child_finds_a_whole_list(void **state)
+{
+    (void)state;
+    pthread_t threads[2];
+    u32_store_relaxed(&is_over, 0);
+    assert_int_equal(pthread_create(&threads[0], NULL, use_slabs_without_end, NULL), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, purge_without_end, NULL), 0);
+    for (int i = 0; i < FORKS; i++) {
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            _exit(pages_check() ? 0 : 1);
+        }
+        assert_true(child_ended_well(pid));
+    }
+    u32_store_relaxed(&is_over, 1);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
 }
 
 static int start(void **state)
@@ -212,7 +351,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_free_pages_decay),
         cmocka_unit_test(test_all_pages_at_once),
+        cmocka_unit_test(test_a_purge_reaches_other_heaps),
         cmocka_unit_test(test_random_operations),
+        cmocka_unit_test(test_random_operations_while_others_purge),
+        cmocka_unit_test(test_what_is_freed_during_a_purge_goes_with_the_next),
+        cmocka_unit_test(test_a_child_finds_a_whole_list),
         cmocka_unit_test(test_the_current_slab_is_not_watched),
     };
     return cmocka_run_group_tests(tests, start, NULL);

@@ -12,11 +12,12 @@
 #include "random.h"
 #include "run/init.h"
 #include "slab/adopt.h"
+#include "slab/pages.h"
 #include "slab/remote.h"
 #include "watch/stats.h"
 #include "weak.h"
 
-enum { LOCALS = 20, THREADS_MAX = 7, OPS_MAX = 160, PURGES = 8, EDGE_BYTES = 16 };
+enum { LOCALS = 20, THREADS_MAX = 7, OPS_MAX = 160, PURGES = 8, EDGE_BYTES = 16, HOARD = 40, TICKS = 60 };
 
 /* The first allocation happens on the machine. */
 const bool init_can_wait = true;
@@ -159,6 +160,64 @@ static void live(void *player)
     }
 }
 
+static struct block take_home(struct heap *h)
+{
+    struct block b = {NULL, 30000};
+    void *p = NULL;
+    heap_enter(h);
+    heap_take(h, class_of_size(b.bytes), 1, NULL, &p);
+    heap_leave(h);
+    b.start = p;
+    if (b.start != NULL) {
+        write_ends(b);
+    }
+    return b;
+}
+
+static void put_home(struct heap *h, struct block b)
+{
+    if (b.start != NULL) {
+        check_ends(b);
+        heap_enter(h);
+        heap_put(h, class_of_size(b.bytes), b.start);
+        heap_leave(h);
+    }
+}
+
+/* A heap whose slabs become free block by block, without a list in between ... */
+static void hoard(void *player)
+{
+    struct player *p = player;
+    struct block hoard[HOARD];
+    hak_free(hak_malloc(16)); /* starts the allocator */
+    struct heap *h = heap_acquire();
+    if (h == NULL) {
+        return; /* there are as many as there may be */
+    }
+    for (size_t i = 0; i < HOARD; i++) {
+        hoard[i] = take_home(h);
+    }
+    for (size_t n = 0; n < HOARD; n++) {
+        size_t i = random_below(&p->dice, HOARD);
+        put_home(h, hoard[i]);
+        hoard[i] = random_below(&p->dice, 8) == 0 ? take_home(h) : (struct block){NULL, 0};
+    }
+    for (size_t i = 0; i < HOARD; i++) {
+        put_home(h, hoard[i]);
+    }
+    heap_pool(h);
+}
+
+/* ... while another thread gives their pages back. */
+static void tick(void *unused)
+{
+    (void)unused;
+    hak_free(hak_malloc(16)); /* starts the allocator */
+    for (int i = 0; i < TICKS; i++) {
+        pages_tick();
+    }
+}
+
 /* Everything that was freed is home, or nothing is left under way that a purge could not fetch. */
 static void check_nothing_lost(void)
 {
@@ -183,12 +242,17 @@ void play(uint64_t seed)
     static struct player players[2 * THREADS_MAX];
     uint64_t dice = seed;
     size_t threads = 2 + random_below(&dice, THREADS_MAX - 1);
+    bool with_hoard = random_below(&dice, 4) == 0;
+    threads = with_hoard ? 1 + threads / 4 : threads;
     for (size_t generation = 0; generation < 2; generation++) {
         for (size_t i = 0; i < threads; i++) {
             struct player *p = &players[generation * THREADS_MAX + i];
             p->dice = random_next(&dice);
             p->ops = (unsigned)random_below(&dice, OPS_MAX);
-            machine_spawn(live, p);
+            machine_spawn(i == 0 && with_hoard ? hoard : live, p);
+        }
+        if (with_hoard) {
+            machine_spawn(tick, NULL);
         }
         machine_join_all();
     }

@@ -24,6 +24,8 @@ void *machine_memchr(const void *in, int byte, size_t bytes);
 #define u32_cas_acquire(...) (machine_site(__func__, "u32_cas_acquire"), u32_cas_acquire(__VA_ARGS__))
 #define u32_swap_acquire(...) (machine_site(__func__, "u32_swap_acquire"), u32_swap_acquire(__VA_ARGS__))
 #define u32_swap_release(...) (machine_site(__func__, "u32_swap_release"), u32_swap_release(__VA_ARGS__))
+#define u64_load_acquire(...) (machine_site(__func__, "u64_load_acquire"), u64_load_acquire(__VA_ARGS__))
+#define u64_store_release(...) (machine_site(__func__, "u64_store_release"), u64_store_release(__VA_ARGS__))
 #define ptr_swap_acquire(...) (machine_site(__func__, "ptr_swap_acquire"), ptr_swap_acquire(__VA_ARGS__))
 #define ptr_cas_release(...) (machine_site(__func__, "ptr_cas_release"), ptr_cas_release(__VA_ARGS__))
 
