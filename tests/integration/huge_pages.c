@@ -78,7 +78,8 @@ int main(void)
     long huge = huge_kib();
     printf("%ld faults for %d pages, %ld KiB in huge pages\n", taken, LARGE_MIB * (MIB / PAGE_BYTES), huge);
     CHECK(huge > 0); /* how many depends on how long the system takes for one */
-    CHECK(taken < LARGE_MIB * (MIB / PAGE_BYTES) - huge / 4 * 9 / 10);
+    long pages = LARGE_MIB * (MIB / PAGE_BYTES);
+    CHECK(taken < pages + pages / 32 - huge / 4 * 9 / 10); /* a few more are of the allocator's tables */
     for (size_t i = 0; i < count; i++) {
         free(blocks[i]);
     }
