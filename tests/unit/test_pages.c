@@ -300,6 +300,38 @@ static void test_what_is_freed_during_a_purge_goes_with_the_next(void **state)
     }
 }
 
+static void *watch_slab(void *g)
+{
+    pages_watch(*(uint32_t *)g);
+    return NULL;
+}
+
+/* The purge ends, and the slab is listed again, while its holder waits for the lock to tell of more. */
+static void test_a_slab_is_listed_again_meanwhile(void **state)
+{
+    (void)state;
+    enum { LISTED = 1, PURGED_AGAIN = 3 };
+    unsigned c = class_of_size(9000), count;
+    char *next;
+    pthread_t thread;
+    uint32_t g = fill_slab(c, &count, &next);
+    free_most(c, count);
+    assert_int_equal(u32_load_relaxed(&slabs[g].watch.state), LISTED);
+    slabs[g].watch_at = 0; /* there is more */
+    lock_acquire(&watch_lock);
+    u32_store_relaxed(&slabs[g].watch.state, PURGED_AGAIN);
+    assert_int_equal(pthread_create(&thread, NULL, watch_slab, &g), 0);
+    while (u32_load_relaxed(&watch_lock.state) != 2) { /* until it waits */
+        usleep(100);
+    }
+    u32_store_relaxed(&slabs[g].watch.state, LISTED);
+    lock_release(&watch_lock);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(u32_load_relaxed(&slabs[g].watch.state), LISTED);
+    assert_true(pages_check());
+    check_and_free_rest(c, count, next);
+}
+
 /* ---- forks ---- */
 
 static void *use_slabs_without_end(void *unused)
@@ -355,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_random_operations),
         cmocka_unit_test(test_random_operations_while_others_purge),
         cmocka_unit_test(test_what_is_freed_during_a_purge_goes_with_the_next),
+        cmocka_unit_test(test_a_slab_is_listed_again_meanwhile),
         cmocka_unit_test(test_a_child_finds_a_whole_list),
         cmocka_unit_test(test_the_current_slab_is_not_watched),
     };
