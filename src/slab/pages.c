@@ -14,9 +14,6 @@ uint16_t pages_watch_at(const struct slab *s)
 
 /* ---- the list ---- */
 
-/* PURGED_AGAIN: so much was freed during the purge that it is to be purged once more. */
-enum { WATCH_NONE, WATCH_LISTED, WATCH_PURGED_NOW, WATCH_PURGED_AGAIN };
-
 struct lock pages_lock, watch_lock;
 static struct {
     uint32_t oldest, newest;

@@ -19,6 +19,9 @@
 
 enum slab_place { PLACE_NONE, PLACE_CURRENT, PLACE_PARTIAL, PLACE_FULL };
 
+/* PURGED_AGAIN: so much was freed during the purge that it is to be purged once more. */
+enum watch_state { WATCH_NONE, WATCH_LISTED, WATCH_PURGED_NOW, WATCH_PURGED_AGAIN };
+
 /* Its free pages are to be purged: its place among the slabs of which that is true. */
 struct watch {
     uint32_t older, newer;

@@ -130,14 +130,14 @@ static void test_free_pages_decay(void **state)
         size_t before = resident_pages(g, c);
         free_most(c, count);
         size_t least = pages_in_use(c, count);
-        assert_int_not_equal(slabs[g].watch.state, 0);
+        assert_int_not_equal(slabs[g].watch.state, WATCH_NONE);
         if (!BUILD_TINY) {
             pages_tick(); /* too young */
             assert_int_equal(resident_pages(g, c), before);
         }
         tick_until(g, c, least);
         assert_int_equal(resident_pages(g, c), least);
-        assert_true(least < before && slabs[g].watch.state == 0);
+        assert_true(least < before && slabs[g].watch.state == WATCH_NONE);
         check_and_free_rest(c, count, next);
     }
 }
@@ -178,11 +178,11 @@ static void test_the_current_slab_is_not_watched(void **state)
     char *next;
     uint32_t g = fill_slab(c, &count, &next);
     free_most(c, count);
-    assert_int_not_equal(slabs[g].watch.state, 0);
+    assert_int_not_equal(slabs[g].watch.state, WATCH_NONE);
     while (slabs[g].place != PLACE_CURRENT) { /* the current one is used up first */
         take_one(c, 1);
     }
-    assert_int_equal(slabs[g].watch.state, 0);
+    assert_int_equal(slabs[g].watch.state, WATCH_NONE);
     assert_true(heap_check(heap) && pages_check());
 }
 
@@ -239,19 +239,29 @@ static void *purge_without_end(void *unused)
     return NULL;
 }
 
+static pthread_t others[2];
+
+static void start_others(void *(*first)(void *), void *(*second)(void *))
+{
+    u32_store_relaxed(&is_over, 0);
+    assert_int_equal(pthread_create(&others[0], NULL, first, NULL), 0);
+    assert_int_equal(pthread_create(&others[1], NULL, second, NULL), 0);
+}
+
+static void end_others(void)
+{
+    u32_store_relaxed(&is_over, 1);
+    assert_int_equal(pthread_join(others[0], NULL), 0);
+    assert_int_equal(pthread_join(others[1], NULL), 0);
+}
+
 static void test_random_operations_while_others_purge(void **state)
 {
-    pthread_t threads[2];
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, purge_without_end, NULL), 0);
-    }
+    start_others(purge_without_end, purge_without_end);
     for (uint32_t start = os_now_ms(); os_now_ms() - start <= 2 * DECAY_MS;) {
         test_random_operations(state);
     }
-    u32_store_relaxed(&is_over, 1);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    }
+    end_others();
     assert_true(heap_check(heap) && pages_check());
 }
 
@@ -284,7 +294,7 @@ static void test_what_is_freed_during_a_purge_goes_with_the_next(void **state)
             heap_put(heap, c, blocks[i]);
         }
         u32_store_release(&may_begin, 1);
-        while (u32_load_relaxed(&slabs[g].watch.state) == 1) { /* on the list */
+        while (u32_load_relaxed(&slabs[g].watch.state) == WATCH_LISTED) {
         }
         for (unsigned i = 0; i < count / 2 - 1; i++) {
             heap_put(heap, c, blocks[i]);
@@ -310,24 +320,23 @@ static void *watch_slab(void *g)
 static void test_a_slab_is_listed_again_meanwhile(void **state)
 {
     (void)state;
-    enum { LISTED = 1, PURGED_AGAIN = 3 };
     unsigned c = class_of_size(9000), count;
     char *next;
     pthread_t thread;
     uint32_t g = fill_slab(c, &count, &next);
     free_most(c, count);
-    assert_int_equal(u32_load_relaxed(&slabs[g].watch.state), LISTED);
+    assert_int_equal(u32_load_relaxed(&slabs[g].watch.state), WATCH_LISTED);
     slabs[g].watch_at = 0; /* there is more */
     lock_acquire(&watch_lock);
-    u32_store_relaxed(&slabs[g].watch.state, PURGED_AGAIN);
+    u32_store_relaxed(&slabs[g].watch.state, WATCH_PURGED_AGAIN);
     assert_int_equal(pthread_create(&thread, NULL, watch_slab, &g), 0);
     while (u32_load_relaxed(&watch_lock.state) != 2) { /* until it waits */
         usleep(100);
     }
-    u32_store_relaxed(&slabs[g].watch.state, LISTED);
+    u32_store_relaxed(&slabs[g].watch.state, WATCH_LISTED);
     lock_release(&watch_lock);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(u32_load_relaxed(&slabs[g].watch.state), LISTED);
+    assert_int_equal(u32_load_relaxed(&slabs[g].watch.state), WATCH_LISTED);
     assert_true(pages_check());
     check_and_free_rest(c, count, next);
 }
@@ -354,10 +363,7 @@ static void *use_slabs_without_end(void *unused)
 static void test_a_child_finds_a_whole_list(void **state)
 {
     (void)state;
-    pthread_t threads[2];
-    u32_store_relaxed(&is_over, 0);
-    assert_int_equal(pthread_create(&threads[0], NULL, use_slabs_without_end, NULL), 0);
-    assert_int_equal(pthread_create(&threads[1], NULL, purge_without_end, NULL), 0);
+    start_others(use_slabs_without_end, purge_without_end);
     for (int i = 0; i < FORKS; i++) {
         pid_t pid = fork();
         assert_true(pid >= 0);
@@ -366,10 +372,7 @@ static void test_a_child_finds_a_whole_list(void **state)
         }
         assert_true(child_ended_well(pid));
     }
-    u32_store_relaxed(&is_over, 1);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    }
+    end_others();
 }
 
 static int start(void **state)
